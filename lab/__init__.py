@@ -1,0 +1,1 @@
+"""A whole migration rehearsed on one machine, from real parts."""
