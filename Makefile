@@ -1,0 +1,29 @@
+# `make rehearse` and `make test` set up whatever they need; nothing else has to be installed by hand.
+.DEFAULT_GOAL := help
+.PHONY: help setup rehearse test check lock
+
+PYTHON3 ?= python3
+# The setup prints its progress on stderr and the virtual environment's python on stdout.
+PYTHON = $(eval PYTHON := $(or $(shell $(PYTHON3) -m lab.setup --print-python),$(error setup did not finish)))$(PYTHON)
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+setup: ## install and build what is missing, into a cache outside the clone
+	@$(PYTHON3) -m lab.setup
+
+rehearse: ## the whole migration on this machine; PLAN= UNTIL= THEN=rollback SEED= RATE= ENGINE=official|lab OUT=
+	@$(PYTHON) -m lab rehearse
+
+check: ## formatting, lint, types and who may import whom
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy .
+	@PYTHONPATH=. $(dir $(PYTHON))lint-imports
+
+test: check ## everything: the checks, the unit tests and the tests in the lab
+	@$(PYTHON) -m pytest -n 2 -m "not lab"
+	@$(PYTHON) -m lab.world -- $(PYTHON) -m pytest -m lab
+
+lock: ## renew requirements.lock from requirements.in
+	@$(PYTHON) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade --no-header requirements.in -o requirements.lock
