@@ -1,0 +1,86 @@
+"""Where everything in a lab stands: hosts, addresses and the links between them.
+
+The ranges are those kept for documentation (RFC 5737): 203.0.113.0/24 is the internet, 198.51.100.0/24 holds
+the two private networks, 192.0.2.0/24 the pods and services inside each cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.world import WORLD, World
+
+AWS_API = "203.0.113.2"
+AWS_API_PORT = 5000
+CLOUDFLARE_API = "203.0.113.3"
+CLOUDFLARE_PORT = 8080
+PUBLIC_DNS = "203.0.113.53"
+USERS = "203.0.113.100"
+INTERNET_GATEWAY = "203.0.113.1"
+ELASTIC_IPS = "203.0.113.64/26"
+
+POD_RANGE = "192.0.2.0/25"
+SERVICE_RANGE = "192.0.2.128/25"
+CLUSTER_DNS = "192.0.2.138"
+
+DATABASE_HOST = "huawei-rds"
+DATABASE_NAME = "rds.boss.huawei.internal"
+DATABASE_INTERNAL = "198.51.100.30"
+DATABASE_EIP = "203.0.113.30"
+
+AWS_GATEWAY = "198.51.100.129"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cluster stands: its host (also its node's name and kubeconfig context) and its addresses."""
+
+    host: str
+    node: str
+    api: str
+
+
+HUAWEI = Place("huawei", node="198.51.100.10", api="203.0.113.12")
+HUAWEI_INGRESS = "203.0.113.10"
+HUAWEI_NAT = "203.0.113.11"
+AWS = Place("aws", node="198.51.100.138", api="198.51.100.138")
+
+
+def build(world: World) -> None:
+    """Make the hosts of both clouds and connect them; the AWS side gets its public addresses by `attach_aws`."""
+    for address in (AWS_API, CLOUDFLARE_API, PUBLIC_DNS, USERS):
+        world.address(WORLD, address)
+    world.resolver(WORLD, PUBLIC_DNS)
+
+    world.add_host(HUAWEI.host, nameserver=HUAWEI.node)
+    world.link(WORLD, HUAWEI.host, INTERNET_GATEWAY, HUAWEI_NAT)
+    world.route(HUAWEI.host, "default", INTERNET_GATEWAY, source=HUAWEI_NAT)
+    for address in (HUAWEI_INGRESS, HUAWEI.api):
+        world.address(HUAWEI.host, address)
+        world.route(WORLD, address, HUAWEI_NAT)
+
+    world.add_host(DATABASE_HOST)
+    world.link(HUAWEI.host, DATABASE_HOST, HUAWEI.node, DATABASE_INTERNAL)
+
+    world.add_host(AWS.host, nameserver=PUBLIC_DNS)
+    world.link(WORLD, AWS.host, AWS_GATEWAY, AWS.node)
+    world.route(AWS.host, "default", AWS_GATEWAY)
+
+
+def attach_aws(world: World, nat_address: str, ingress_addresses: list[str]) -> None:
+    """Give the AWS side the Elastic IPs that `pulumi up` obtained: its NAT address and those of its ingress."""
+    for address in (nat_address, *ingress_addresses):
+        world.address(AWS.host, address)
+        world.route(WORLD, address, AWS.node)
+    world.route(AWS.host, "default", AWS_GATEWAY, source=nat_address)
+    world.nft(
+        AWS.host,
+        f"""
+        table ip nat_gateway {{
+            chain postrouting {{
+                type nat hook postrouting priority srcnat - 10;
+                ip daddr 203.0.113.0/24 ip saddr {{ {POD_RANGE}, 198.51.100.128/25 }} snat to {nat_address}
+            }}
+        }}
+        """,
+    )
