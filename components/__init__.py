@@ -1,0 +1,1 @@
+"""What AWS, Kubernetes and Cloudflare things exist: one ComponentResource a file."""

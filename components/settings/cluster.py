@@ -1,0 +1,43 @@
+"""Settings of an EKS cluster."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.settings.base import AwsName, Ipv4Network, Model
+
+
+class NodeGroupSettings(Model):
+    """The managed node group that carries the workloads; counts are of nodes."""
+
+    instance_types: Annotated[tuple[str, ...], Field(min_length=1)]
+    minimum: Annotated[int, Field(ge=1)]
+    maximum: Annotated[int, Field(ge=1)]
+    desired: Annotated[int, Field(ge=1)]
+    disk_gib: Annotated[int, Field(ge=20, le=16384)] = 80
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.minimum <= self.desired <= self.maximum:
+            raise ValueError(
+                f"expected minimum <= desired <= maximum, not {self.minimum}, {self.desired}, {self.maximum}"
+            )
+        return self
+
+
+class ClusterSettings(Model):
+    """An EKS cluster, reachable from inside its VPC alone unless `public_access_cidrs` says otherwise."""
+
+    name: AwsName
+    version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$")]
+    """The Kubernetes version, quoted: "1.34"."""
+    node_group: NodeGroupSettings
+    public_access_cidrs: tuple[Ipv4Network, ...] = ()
+    """Networks that may reach the API server from the internet; empty: it has no public endpoint."""
+    log_retention_days: Literal[30, 60, 90, 180, 365] = 90
+
+    @model_validator(mode="after")
+    def _not_everyone(self) -> Self:
+        if any(network.prefixlen == 0 for network in self.public_access_cidrs):
+            raise ValueError("public_access_cidrs: expected named networks, never 0.0.0.0/0")
+        return self

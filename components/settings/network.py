@@ -1,0 +1,71 @@
+"""Settings of a VPC."""
+
+import ipaddress
+from itertools import combinations
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.settings.base import Ipv4Network, Model, Zone
+
+
+class NetworkSettings(Model):
+    """A VPC with a public and a private subnet in each zone."""
+
+    cidr: Ipv4Network
+    """The VPC's addresses, a /16 to a /20."""
+    zones: Annotated[tuple[Zone, ...], Field(min_length=2, max_length=6)]
+    """Availability zones, all of one region."""
+    nat: Literal["zone", "single"] = "zone"
+    """A NAT gateway in each zone, or a single one: cheaper, and gone with its zone."""
+    public_subnets: tuple[Ipv4Network, ...] | None = None
+    """One network a zone, in the order of `zones`; by default the first 256ths of the VPC's last eighth."""
+    private_subnets: tuple[Ipv4Network, ...] | None = None
+    """One network a zone, in the order of `zones`; by default the VPC's first eighths."""
+    flow_logs_retention_days: Literal[30, 60, 90, 180, 365] = 90
+
+    @property
+    def region(self) -> str:
+        """The region that the zones belong to."""
+        return self.zones[0][:-1]
+
+    @property
+    def public(self) -> tuple[ipaddress.IPv4Network, ...]:
+        """The public subnets, one a zone."""
+        if self.public_subnets is not None:
+            return self.public_subnets
+        last_eighth = list(self.cidr.subnets(prefixlen_diff=3))[-1]
+        return tuple(list(last_eighth.subnets(prefixlen_diff=5))[: len(self.zones)])
+
+    @property
+    def private(self) -> tuple[ipaddress.IPv4Network, ...]:
+        """The private subnets, one a zone."""
+        if self.private_subnets is not None:
+            return self.private_subnets
+        return tuple(list(self.cidr.subnets(prefixlen_diff=3))[: len(self.zones)])
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = []
+        if not 16 <= self.cidr.prefixlen <= 20:
+            problems.append(f"cidr: expected a prefix length from /16 to /20, not /{self.cidr.prefixlen}")
+        if len({zone[:-1] for zone in self.zones}) > 1:
+            problems.append(f"zones: expected zones of one region, not {', '.join(self.zones)}")
+        if len(set(self.zones)) < len(self.zones):
+            problems.append("zones: expected each zone once")
+        for name, subnets in (("public_subnets", self.public), ("private_subnets", self.private)):
+            if len(subnets) != len(self.zones):
+                problems.append(f"{name}: expected one subnet for each of the {len(self.zones)} zones")
+            problems += [
+                f"{name}: {subnet} lies outside the VPC's {self.cidr}"
+                for subnet in subnets
+                if not subnet.subnet_of(self.cidr)
+            ]
+        problems += [
+            f"public_subnets, private_subnets: {one} and {other} overlap"
+            for one, other in combinations((*self.public, *self.private), 2)
+            if one.overlaps(other)
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self

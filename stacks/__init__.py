@@ -1,0 +1,1 @@
+"""One builder a stack, and the typed settings of an environment."""

@@ -1,0 +1,71 @@
+"""What a cutover holds itself to: gates, waits and deadlines."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from components.settings.base import HostName, Model
+
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+Milliseconds = Annotated[float, Field(gt=0, le=3_600_000)]
+
+
+class HealthCheckSettings(Model):
+    """How each domain's `health` path is asked, over https."""
+
+    interval_ms: Milliseconds = 500
+    timeout_ms: Milliseconds = 2000
+    allowed_hosts: tuple[HostName, ...] = ()
+    """Hosts that a check may ask or be redirected to besides the declared domains."""
+    certificate_days: Annotated[int, Field(ge=0)] = 30
+    """How long the target's certificate must still be valid, in days."""
+
+
+class TimeoutSettings(Model):
+    """How long one thing may take before it counts as failed, in seconds."""
+
+    call: Seconds = 10
+    """One request to an API."""
+    flip: Seconds = 300
+    """One `up` of a small stack."""
+    pods_ready: Seconds = 300
+    pods_gone: Seconds = 300
+    buffers_empty: Seconds = 600
+    dns: Seconds = 900
+    """Until all authoritative servers answer the new content, its TTL not included."""
+    probe: Seconds = 60
+    """One pod that looks at something from inside a cluster."""
+    person: Seconds = 86400
+    """A step that waits for somebody to act."""
+
+
+class DeadlineSettings(Model):
+    """When a switch gives up and lets traffic through to the source again, in milliseconds from its start."""
+
+    park_ms: Milliseconds = 5000
+    """All requests in flight are finished."""
+    fence_ms: Milliseconds = 3000
+    """The source takes no more writes."""
+    drain_ms: Milliseconds = 10_000
+    """The target has applied all of the source's writes."""
+    total_ms: Milliseconds = 20_000
+
+    @model_validator(mode="after")
+    def _within_total(self) -> Self:
+        if (longest := max(self.park_ms, self.fence_ms, self.drain_ms)) > self.total_ms:
+            raise ValueError(f"expected no deadline beyond total_ms ({self.total_ms:g}), not {longest:g}")
+        return self
+
+
+class CutoverSettings(Model):
+    """Thresholds, waits and deadlines of the cutover."""
+
+    soak_seconds: Annotated[float, Field(ge=0, le=86400)]
+    """How long the gates watch after a switch."""
+    max_error_rate: Annotated[float, Field(ge=0, le=1)]
+    """The share of failed health checks that a soak still bears."""
+    max_p99_ms: Milliseconds = 1000
+    """The 99th percentile of a health check's answer time that a soak still bears."""
+    health_checks: HealthCheckSettings = HealthCheckSettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
+    deadlines: DeadlineSettings = DeadlineSettings()

@@ -1,0 +1,108 @@
+"""The declared facts of one environment: `Pulumi.<environment>.yaml`, key `landfall:environment`."""
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from components.settings.base import Image, Model, Placeholder
+from components.settings.cluster import ClusterSettings
+from components.settings.network import NetworkSettings
+from stacks.settings.checks import CrossCheckError, cross_check
+from stacks.settings.cutover import CutoverSettings
+from stacks.settings.parts import (
+    CloudflareSettings,
+    ConfigEntry,
+    DatabaseSettings,
+    DomainSettings,
+    KubernetesSettings,
+    RedisListBuffer,
+    WorkloadName,
+    WorkloadSettings,
+)
+
+
+class Environment(Model):
+    """Everything that is declared of one environment."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,19}$", description="lower-case, without a hyphen")]
+    tags: dict[str, str]
+    """Put on every AWS resource."""
+    network: NetworkSettings
+    cluster: ClusterSettings
+    kubernetes: KubernetesSettings
+    database: DatabaseSettings
+    cloudflare: CloudflareSettings
+    domains: Annotated[tuple[DomainSettings, ...], Field(min_length=1)]
+    workloads: Annotated[tuple[WorkloadSettings, ...], Field(min_length=1)]
+    shared_workloads: tuple[WorkloadName, ...] = ()
+    """Moved with the workloads and started before them."""
+    config_entries: tuple[ConfigEntry, ...] = ()
+    buffers: tuple[RedisListBuffer, ...] = ()
+    probe_image: Image
+    redis_image: Image
+    forwarder_image: Image
+    forwarder_ca_bundle: Annotated[str, Field(pattern=r"^/[^\s;{}]+$")] = "/etc/ssl/certs/ca-certificates.crt"
+    """The file, inside the forwarder's image, of the authorities that sign the target ingress's certificate."""
+    cutover: CutoverSettings
+
+    @property
+    def region(self) -> str:
+        """The AWS region of the target."""
+        return self.network.region
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces of all that is moved, each once, in the order of the settings."""
+        return tuple(dict.fromkeys(workload.namespace for workload in self.all_workloads))
+
+    @property
+    def all_workloads(self) -> tuple[WorkloadName, ...]:
+        """What is moved, in the order in which it is started."""
+        return (*self.shared_workloads, *self.workloads)
+
+    def domain(self, name: str) -> DomainSettings:
+        """The domain of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for domain in self.domains:
+            if domain.name == name:
+                return domain
+        raise KeyError(name)
+
+    def workload(self, key: str) -> WorkloadName:
+        """The workload that flip files call `key` (`namespace/name`).
+
+        Raises:
+            KeyError: there is none.
+        """
+        for workload in self.all_workloads:
+            if workload.key == key:
+                return workload
+        raise KeyError(key)
+
+    def placeholders(self) -> tuple[tuple[str, str], ...]:
+        """Path and need of each fact that its owner still has to fill in."""
+        return tuple(_placeholders("", self))
+
+    @model_validator(mode="after")
+    def _cross_checks(self) -> Self:
+        if problems := cross_check(dict(self)):
+            raise CrossCheckError(problems)
+        return self
+
+
+def _placeholders(path: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Placeholder):
+        yield path, value.placeholder
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _placeholders(f"{path}.{name}" if path else name, getattr(value, name))
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _placeholders(f"{path}[{name}]", item)
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _placeholders(f"{path}[{index}]", item)
