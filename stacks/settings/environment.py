@@ -43,7 +43,7 @@ class Environment(Model):
     redis_image: Image
     forwarder_image: Image
     forwarder_ca_bundle: Annotated[str, Field(pattern=r"^/[^\s;{}]+$")] = "/etc/ssl/certs/ca-certificates.crt"
-    """The file, inside the forwarder's image, of the authorities that sign the target ingress's certificate."""
+    """In the forwarder's image, the authorities that sign the target ingress's certificate."""
     cutover: CutoverSettings
 
     @property

@@ -152,7 +152,7 @@ def load_environment(folder: Path, name: str) -> Environment:
 
 
 def _still_checked(data: object, error: ValidationError) -> list[RawProblem]:
-    """Cross-checks of what is right in settings that are wrong elsewhere, so that all problems show at once."""
+    """Cross-checks of the sections that are right, so that all problems show at once."""
     if not isinstance(data, dict):
         return []
     rest = copy.deepcopy(data)
@@ -176,10 +176,9 @@ def _still_checked(data: object, error: ValidationError) -> list[RawProblem]:
 
 
 def _remove(data: Any, location: tuple[str | int, ...]) -> None:
+    """Removes what pydantic's location points at, passing over the tags of unions in it."""
     for part in location[:-1]:
-        if (isinstance(data, dict) and part in data) or (
-            isinstance(data, list) and isinstance(part, int) and part < len(data)
-        ):
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and part in range(len(data))):
             data = data[part]
     if isinstance(data, dict):
         data.pop(location[-1], None)
@@ -300,7 +299,7 @@ def _config(data: dict[str, Any]) -> str:
 
 
 def _end(node: yaml.Node) -> int:
-    """The line behind a node. A block's own end mark lies behind the comments that follow it: ask its last leaf."""
+    """The line behind a node: behind its last leaf, as a block's own end lies behind later comments."""
     while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last

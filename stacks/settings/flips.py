@@ -15,7 +15,7 @@ Replicas = dict[NamespacedName, Annotated[int, Field(ge=0, le=1000)]]
 class EdgeFlips(Model):
     """`<environment>-edge`: where each domain points."""
 
-    records: dict[DnsName, Literal["source", "target"]] = {}
+    records: dict[DnsName, Literal["source", "target"]] = Field(default_factory=dict)
     ttl: Literal["original", "lowered"] | None = None
     """None counts as `original`."""
 
@@ -23,7 +23,7 @@ class EdgeFlips(Model):
 class SourceFlips(Model):
     """`<environment>-source`: what runs on the source's cluster and who serves its stragglers."""
 
-    replicas: Replicas = {}
+    replicas: Replicas = Field(default_factory=dict)
     stragglers: Literal["absent", "standby", "forward"] | None = None
     """`standby`: a forwarder runs unused; `forward`: the Services of the domains send to it."""
 
@@ -32,7 +32,7 @@ class TargetFlips(Model):
     """`<environment>-target`: which database the target's workloads use, and how many of them run."""
 
     database: Literal["internal", "eip", "target"] | None = None
-    replicas: Replicas = {}
+    replicas: Replicas = Field(default_factory=dict)
 
 
 Flips = EdgeFlips | SourceFlips | TargetFlips
