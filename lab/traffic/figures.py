@@ -1,0 +1,124 @@
+"""The figures of a run, from its log and from what the surviving database holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+
+from lab.traffic.log import Log, Request
+
+Held = Mapping[str, Mapping[str, Sequence[Decimal]]]
+"""What the database holds: for each kind of write (`record`, `usage`), the amounts by client id."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Ids of acknowledged writes that are absent, and of writes that are there more than once."""
+
+    lost: list[str]
+    duplicated: list[str]
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float | None:
+    """The nearest-rank percentile of ascending values; None where there are none."""
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def losses(log: Log, held: Held) -> Losses:
+    """Compares the writes of a log with the database.
+
+    A write that is there with another amount counts as lost: what was acknowledged is not there. Writes
+    of unknown outcome may be there or not, once.
+    """
+    lost: list[str] = []
+    duplicated: list[str] = []
+    for request in log.requests:
+        if not request.is_write:
+            continue
+        amounts = held[request.kind].get(request.id, ())
+        if request.outcome == "ok" and Decimal(request.amount) not in amounts:
+            lost.append(request.id)
+        if len(amounts) > 1:
+            duplicated.append(request.id)
+    return Losses(lost, duplicated)
+
+
+def traffic(log: Log, found: Losses, source: Collection[str]) -> dict[str, object]:
+    """The `traffic` section of the report. `source`: the addresses of the old cloud's ingress."""
+    requests = log.requests
+    acknowledged = [request for request in requests if request.is_write and request.outcome == "ok"]
+    ends = sorted(request.at * 1000 + request.ms for request in acknowledged)
+    gaps = sorted(later - earlier for earlier, later in pairwise(ends))
+    sides: dict[str, list[float]] = {"source": [], "target": []}
+    for request in requests:
+        if request.address is not None:
+            sides[_side(request.address, source)].append(request.ms)
+    for latencies in sides.values():
+        latencies.sort()
+    stale = [request for request in requests if request.stale]
+    return {
+        "requests": len(requests),
+        "failed": _failed(requests),
+        "reads_failed": sum(request.contradicted for request in requests),
+        "unknown_outcome": sum(request.outcome == "unknown" for request in requests),
+        "held": {"count": 0, "max_ms": 0},
+        "writes_acknowledged": len(acknowledged),
+        "writes_lost": len(found.lost),
+        "writes_duplicated": len(found.duplicated),
+        "write_gap_ms": {
+            "p50": _rounded(percentile(gaps, 50)),
+            "p99": _rounded(percentile(gaps, 99)),
+            "max": _rounded(gaps[-1] if gaps else None),
+        },
+        "latency_ms": {
+            f"{side}_p{percent}": _rounded(percentile(latencies, percent))
+            for side, latencies in sides.items()
+            for percent in (50, 99)
+        },
+        "stale_clients": {"requests": len(stale), "failed": _failed(stale)},
+    }
+
+
+def series(log: Log, source: Collection[str]) -> dict[str, object]:
+    """What happened in each second, by when requests were due: for the chart of the report."""
+    seconds: dict[int, list[Request]] = {}
+    for request in log.requests:
+        seconds.setdefault(int(request.at), []).append(request)
+    last = max(seconds, default=-1)
+    return {
+        "schema": 1,
+        "started": log.started,
+        "seconds": [_second(number, seconds.get(number, []), source) for number in range(last + 1)],
+    }
+
+
+def _second(number: int, requests: Sequence[Request], source: Collection[str]) -> dict[str, object]:
+    latencies = sorted(request.ms for request in requests)
+    on_source = sum(request.address is not None and request.address in source for request in requests)
+    reached = sum(request.address is not None for request in requests)
+    return {
+        "second": number,
+        "requests": len(requests),
+        "failed": _failed(requests),
+        "p50_ms": _rounded(percentile(latencies, 50)),
+        "p99_ms": _rounded(percentile(latencies, 99)),
+        "source": on_source,
+        "target": reached - on_source,
+    }
+
+
+def _failed(requests: Sequence[Request]) -> int:
+    return sum(request.outcome != "ok" for request in requests)
+
+
+def _side(address: str, source: Collection[str]) -> str:
+    return "source" if address in source else "target"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
