@@ -1,0 +1,43 @@
+"""`<environment>-edge`: where each domain points."""
+
+import pulumi
+
+from components.dns_records import DnsRecords, Record
+from stacks.references import ingress_addresses, landing_zone_outputs
+from stacks.settings import DomainSettings, EdgeFlips, Environment, known
+
+
+def edge(environment: Environment, flips: EdgeFlips) -> None:
+    """Declares the record of each domain that the flip keys name.
+
+    Stack outputs:
+        flipped: `records` (name to `source` or `target`) and `ttl` (`original` or `lowered`).
+    """
+    ttl = flips.ttl or "original"
+    records = []
+    for domain in environment.domains:
+        side = flips.records.get(domain.name)
+        if side is None:
+            continue
+        place = f"domains[{domain.name}]"
+        record_id = None if domain.record_id is None else known(domain.record_id, f"{place}.record_id")
+        source = known(domain.source, f"{place}.source")
+        records.append(
+            Record(
+                name=domain.name,
+                zone_id=known(environment.cloudflare.zones[domain.zone], f"cloudflare.zones[{domain.zone}]"),
+                type=domain.type,
+                content=source if side == "source" else _target(environment, domain),
+                ttl=domain.ttl.original if ttl == "original" else domain.ttl.lowered,
+                proxied=domain.proxied,
+                record_id=record_id,
+            )
+        )
+    DnsRecords(environment.name, records)
+    pulumi.export("flipped", {"records": dict(flips.records), "ttl": ttl})
+
+
+def _target(environment: Environment, domain: DomainSettings) -> pulumi.Input[str]:
+    if domain.target is not None:
+        return domain.target
+    return ingress_addresses(landing_zone_outputs(environment.name)).apply(lambda addresses: addresses[0])
