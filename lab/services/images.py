@@ -17,5 +17,5 @@ def images(python: str = sys.executable, repository: Path = REPOSITORY) -> dict[
 
 def _python_module(module: str, python: str, repository: Path) -> Mapping[str, object]:
     entrypoint: Sequence[str] = [python, "-m", module]
-    environment = {"PYTHONPATH": str(repository), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {"PYTHONPATH": str(repository), "PYTHONUNBUFFERED": "1"}
     return {"entrypoint": entrypoint, "env": environment}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -21,8 +21,7 @@ class LogError(ValueError):
     """A log that cannot be judged; the text names the file and the line."""
 
 
-@checked_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
-class Request:
+class Request(NamedTuple):
     """One request as a client saw it.
 
     `at`: when it was due, in seconds after the start; `ms`: from then to its end. `outcome` is `unknown`
@@ -66,6 +65,7 @@ class Log:
     requests: list[Request]
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _HEADER = TypeAdapter(_Header)
 _REQUEST = TypeAdapter(Request)
 
@@ -77,7 +77,7 @@ def header(started: float, settings: Mapping[str, object]) -> str:
 
 def line(request: Request) -> str:
     """The line of a request."""
-    return json.dumps(asdict(request), separators=(",", ":")) + "\n"
+    return _ENCODER.encode(request._asdict()) + "\n"
 
 
 def footer(figures: Mapping[str, object]) -> str:
