@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.setup import cache
+from lab.setup.errors import SetupError
 
 MODULES = Path(__file__).resolve().parent.parent / "tools"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
@@ -22,10 +24,25 @@ class GoTools:
     """
 
     name: str
+    title: str
     folder: Path
     programs: dict[str, str]
     flags: tuple[str, ...]
     minutes: int
+
+    @property
+    def packages(self) -> list[str]:
+        """What is built."""
+        return list(self.programs.values())
+
+    def go_version(self) -> tuple[int, ...]:
+        """The oldest Go that builds it, as go.mod says."""
+        found = re.search(
+            r"^go (\d+)\.(\d+)(?:\.(\d+))?$", (self.folder / "go.mod").read_text(), re.MULTILINE
+        )
+        if found is None:
+            raise SetupError(f"{self.folder / 'go.mod'} does not say which Go it needs (a line `go 1.26.0`)")
+        return tuple(int(number) for number in found.groups(default="0"))
 
     def key(self) -> str:
         """Names the result of a build. The Go version that go.mod asks for is part of it, as go.mod is."""
@@ -47,6 +64,7 @@ class GoTools:
 KUBERNETES_VERSION = "v1.36.1"
 KUBERNETES = GoTools(
     name="kubernetes",
+    title=f"Kubernetes {KUBERNETES_VERSION}",
     folder=MODULES / "kubernetes",
     programs={
         name: f"k8s.io/kubernetes/cmd/{name}"
@@ -60,10 +78,19 @@ KUBERNETES = GoTools(
     ),
     minutes=12,
 )
-ALL = (KUBERNETES,)
 
 
-def program(tools: GoTools, name: str, cache_folder: Path) -> Path:
-    """Where a built program lies: in `$LANDFALL_TOOLS` if that is set, else in the cache."""
+def overridden() -> Path | None:
+    """`$LANDFALL_TOOLS`: a folder of programs to be used instead of those in the cache."""
     own = os.environ.get("LANDFALL_TOOLS")
-    return (Path(own).expanduser().resolve() if own else tools.built(cache_folder)) / name
+    return Path(own).expanduser().resolve() if own else None
+
+
+def find(tools: GoTools, cache_folder: Path) -> dict[str, Path | None]:
+    """Each program's path, None where it has not been built (to its end)."""
+    own, built = overridden(), tools.built(cache_folder)
+    folder = own or (built if cache.is_complete(built) else None)
+    if folder is None:
+        return dict.fromkeys(tools.programs)
+    paths = {name: folder / name for name in tools.programs}
+    return {name: path if os.access(path, os.X_OK) else None for name, path in paths.items()}
