@@ -1,0 +1,1 @@
+"""The Kubernetes of a lab: control planes, nodes, ingress, cluster DNS."""
