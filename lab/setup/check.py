@@ -27,6 +27,7 @@ PACKAGES = {
     "redis-server": ("redis-server",),
     "redis-tools": ("redis-cli",),
     "nginx-light": ("nginx",),
+    "libnginx-mod-http-lua": ("ngx_http_lua_module.so",),
     "haproxy": ("haproxy",),
     "nftables": ("nft",),
     "conntrack": ("conntrack",),
@@ -37,6 +38,8 @@ PACKAGES = {
     "mount": ("mount",),
 }
 """Debian packages and the programs for which they are needed: a program that is there needs no package."""
+
+_NGINX_MODULES = (Path("/usr/lib/nginx/modules"), Path("/usr/share/nginx/modules"))
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,18 @@ def look(cache_folder: Path) -> Facts:
         is_root=is_root,
         sudo="works" if is_root else _sudo(),
         namespaces=not is_root or _succeeds(["unshare", "--net", "--mount", "--pid", "--fork", "true"]),
-        missing_programs=frozenset(program for program in needed if find_program(program) is None),
+        missing_programs=frozenset(program for program in needed if not _is_there(program)),
         venv=all(importlib.util.find_spec(module) is not None for module in ("venv", "ensurepip")),
         python_is_debians=Path(sys.executable).resolve().parent == Path("/usr/bin"),
         certificates=_CERTIFICATES.exists(),
         free_bytes=shutil.disk_usage(_existing(cache_folder)).free,
     )
+
+
+def _is_there(program: str) -> bool:
+    if program.endswith(".so"):
+        return any((folder / program).exists() for folder in _NGINX_MODULES)
+    return find_program(program) is not None
 
 
 def _system(os_release: Path) -> str:
