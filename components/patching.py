@@ -5,6 +5,8 @@ no live object. The provider does not wait for what a patch sets going: the cuto
 an `up` that waits could end as a failure whose effect goes on.
 """
 
+from collections.abc import Sequence
+
 import pulumi
 from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgsDict
 
@@ -24,6 +26,8 @@ def patch_metadata(namespace: str, name: str) -> ObjectMetaPatchArgsDict:
     }
 
 
-def patch_options(parent: pulumi.Resource) -> pulumi.ResourceOptions:
+def patch_options(
+    parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
+) -> pulumi.ResourceOptions:
     """The options of every patch."""
-    return pulumi.ResourceOptions(parent=parent, retain_on_delete=True)
+    return pulumi.ResourceOptions(parent=parent, retain_on_delete=True, depends_on=list(depends_on))

@@ -1,6 +1,6 @@
 """Selectors of Services that landfall did not create."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_kubernetes.core.v1 import ServicePatch
@@ -16,12 +16,15 @@ class ServiceSelectors(pulumi.ComponentResource):
 
     Args:
         selectors: by namespace and Service name, the whole selector.
+        after: what must run before a Service sends to it.
     """
 
     def __init__(
         self,
         name: str,
         selectors: Mapping[tuple[str, str], Mapping[str, str]],
+        *,
+        after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("landfall:kubernetes:ServiceSelectors", name, None, opts)
@@ -30,6 +33,6 @@ class ServiceSelectors(pulumi.ComponentResource):
                 f"{namespace}/{service}",
                 metadata=patch_metadata(namespace, service),
                 spec={"selector": dict(selector)},
-                opts=patch_options(self),
+                opts=patch_options(self, after),
             )
         self.register_outputs({})

@@ -56,8 +56,8 @@ def _stragglers(
             for namespace, here in routes.items()
             for route in here
         },
-        # A Service is sent to a forwarder that runs, and away from it before it goes.
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=made)),
+        after=made,
+        opts=opts,
     )
 
 

@@ -178,9 +178,7 @@ def _still_checked(data: object, error: ValidationError) -> list[RawProblem]:
 def _remove(data: Any, location: tuple[str | int, ...]) -> None:
     """Removes what pydantic's location points at, passing over the tags of unions in it."""
     for part in location[:-1]:
-        if isinstance(part, int) and isinstance(data, list):
-            data = data[part]
-        elif isinstance(data, dict) and part in data:
+        if isinstance(data, list) or part in data:
             data = data[part]
     if isinstance(data, dict):
         data.pop(location[-1], None)

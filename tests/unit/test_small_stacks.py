@@ -1,0 +1,198 @@
+"""The stacks that a cutover flips, for each value of each flip key."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks import builder_for
+from stacks.settings import EdgeFlips, Flips, SourceFlips, TargetFlips
+from tests.unit.recording import IMPORT_WARNINGS, RECORD_ID, ZONE_ID, Recording, project_copy, record
+
+pytestmark = pytest.mark.filterwarnings(IMPORT_WARNINGS)
+
+LANDING_ZONE = {
+    "organization/landfall/prod": {
+        "ingress_addresses": ["203.0.113.70", "203.0.113.71"],
+        "database_address": "boss.rds.example",
+    }
+}
+DOMAIN = "bill.truewatch.com"
+BOSS = "billing-guance-intl/boss"
+WEBPORTAL = "billing-guance-intl/webportal"
+FORWARDER = "billing-guance-intl/landfall-forwarder"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project folder whose owners' facts are filled in."""
+    return project_copy(tmp_path)
+
+
+def flipped(project: Path, stack: str, flips: Flips) -> Recording:
+    """What the stack registers with these flip keys."""
+    return record(builder_for(stack, project, flips), stack, stack_outputs=LANDING_ZONE)
+
+
+def assert_is_a_patch(resource: Any) -> None:
+    """Destroying it changes no live object, and it states its values over other field managers'."""
+    assert resource.type.endswith("Patch")
+    assert resource.retain_on_delete
+    annotations = resource.inputs["metadata"]["annotations"]
+    assert annotations["pulumi.com/patchForce"] == "true"
+    assert annotations["pulumi.com/patchFieldManager"] == "landfall"
+    assert "pulumi:providers:kubernetes" in resource.provider
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize("ttl", ["original", "lowered"])
+def test_edge_points_the_adopted_record_at_a_side(project: Path, side: Any, ttl: Any) -> None:
+    recording = flipped(project, "prod-edge", EdgeFlips(records={DOMAIN: side}, ttl=ttl))
+    found = recording.one("DnsRecord")
+    assert found.import_id == f"{ZONE_ID}/{RECORD_ID}"
+    assert found.retain_on_delete
+    assert found.inputs == {
+        "name": DOMAIN,
+        "zoneId": ZONE_ID,
+        "type": "A",
+        "content": {"source": "203.0.113.10", "target": "203.0.113.70"}[side],
+        "ttl": {"original": 300, "lowered": 60}[ttl],
+        "proxied": False,
+    }
+    assert recording.outputs["flipped"] == {"records": {DOMAIN: side}, "ttl": ttl}
+
+
+def test_edge_creates_a_record_without_an_id_and_protects_it(tmp_path: Path) -> None:
+    project = project_copy(tmp_path, {("domains", 0, "record_id"): None, ("domains", 0, "proxied"): True})
+    found = flipped(project, "prod-edge", EdgeFlips(records={DOMAIN: "source"}, ttl="lowered")).one(
+        "DnsRecord"
+    )
+    assert found.import_id == ""
+    assert found.protect
+    assert not found.retain_on_delete
+    assert found.inputs["ttl"] == 1, "a proxied record's TTL is Cloudflare's own"
+
+
+@pytest.mark.parametrize(
+    ("stack", "flips"),
+    [("prod-edge", EdgeFlips()), ("prod-source", SourceFlips()), ("prod-target", TargetFlips())],
+)
+def test_without_flip_keys_nothing_is_declared(project: Path, stack: str, flips: Flips) -> None:
+    recording = flipped(project, stack, flips)
+    kinds = {resource.type.split(":")[0] for resource in recording.resources}
+    assert kinds <= {"landfall", "pulumi"}
+
+
+@pytest.mark.parametrize("stack", ["prod-source", "prod-target"])
+def test_replicas_are_patched(project: Path, stack: str) -> None:
+    counts = {BOSS: 0, "middleware/redis-basis": 1}
+    flips = SourceFlips(replicas=counts) if stack == "prod-source" else TargetFlips(replicas=counts)
+    recording = flipped(project, stack, flips)
+    patches = recording.of("apps/v1:DeploymentPatch")
+    assert {name: patch.inputs["spec"] for name, patch in patches.items()} == {
+        name: {"replicas": count} for name, count in counts.items()
+    }
+    assert patches[BOSS].inputs["metadata"]["namespace"] == "billing-guance-intl"
+    assert patches[BOSS].inputs["metadata"]["name"] == "boss"
+    for patch in patches.values():
+        assert_is_a_patch(patch)
+    assert recording.outputs["flipped"]["replicas"] == counts
+
+
+@pytest.mark.parametrize(
+    ("value", "forwarders", "protected", "selector"),
+    [
+        ("absent", 0, False, {"app": "boss"}),
+        ("standby", 1, False, {"app": "boss"}),
+        ("forward", 1, True, {"app": "landfall-forwarder"}),
+    ],
+)
+def test_source_stragglers(
+    project: Path, value: Any, forwarders: int, protected: bool, selector: dict[str, str]
+) -> None:
+    recording = flipped(project, "prod-source", SourceFlips(stragglers=value))
+    service = recording.of("core/v1:ServicePatch")[WEBPORTAL]
+    assert_is_a_patch(service)
+    assert service.inputs["spec"] == {"selector": selector}
+    deployments = recording.of("apps/v1:Deployment")
+    assert len(deployments) == forwarders
+    assert len(recording.of("core/v1:ConfigMap")) == forwarders
+    for found in (*deployments.values(), *recording.of("core/v1:ConfigMap").values()):
+        assert found.protect is protected
+        assert not found.retain_on_delete, "the forwarder is landfall's own, and goes with its stack"
+    assert recording.outputs["flipped"]["stragglers"] == value
+
+
+def test_the_service_selects_the_forwarders_pods_and_waits_for_them(project: Path) -> None:
+    recording = flipped(project, "prod-source", SourceFlips(stragglers="forward"))
+    template = recording.of("apps/v1:Deployment")[FORWARDER].inputs["spec"]["template"]
+    service = recording.of("core/v1:ServicePatch")[WEBPORTAL]
+    assert service.inputs["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+    assert any("Deployment::" in urn for urn in service.dependencies)
+
+
+def test_the_forwarder_runs_unprivileged(project: Path) -> None:
+    recording = flipped(project, "prod-source", SourceFlips(stragglers="standby"))
+    pod = recording.of("apps/v1:Deployment")[FORWARDER].inputs["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    (container,) = pod["containers"]
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["ports"] == [{"containerPort": 8080}]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
+
+
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [("internal", "rds.boss.huawei.internal"), ("eip", "203.0.113.30"), ("target", "boss.rds.example")],
+)
+def test_target_states_the_databases_host(project: Path, value: Any, host: str) -> None:
+    recording = flipped(project, "prod-target", TargetFlips(database=value))
+    patch = recording.one("core/v1:ConfigMapPatch")
+    assert_is_a_patch(patch)
+    assert patch.name == "billing-guance-intl/boss-config"
+    assert patch.inputs["data"] == {"DATABASE_HOST": host}
+    assert recording.outputs["flipped"] == {"database": value, "replicas": {}}
+
+
+def test_entries_of_one_map_make_one_patch(tmp_path: Path) -> None:
+    entries = [
+        {
+            "namespace": "a",
+            "config_map": "c",
+            "key": "URL",
+            "value": "mysql://{database_host}:{database_port}/x",
+        },
+        {"namespace": "a", "config_map": "c", "key": "NAME", "value": "{database_name}"},
+    ]
+    project = project_copy(tmp_path, {("config_entries",): entries})
+    patch = flipped(project, "prod-target", TargetFlips(database="eip")).one("ConfigMapPatch")
+    assert patch.inputs["data"] == {"URL": "mysql://203.0.113.30:3306/x", "NAME": "boss"}
+
+
+@pytest.mark.parametrize(("stack", "context"), [("prod-source", "huawei"), ("prod-target", "aws")])
+def test_each_cluster_has_a_provider_that_keeps_config_maps(project: Path, stack: str, context: str) -> None:
+    flips: Flips = SourceFlips() if stack == "prod-source" else TargetFlips()
+    provider = flipped(project, stack, flips).one("pulumi:providers:kubernetes")
+    assert provider.inputs["context"] == context
+    assert provider.inputs["enableConfigMapMutable"] in (True, "true")
+    assert provider.inputs["clusterIdentifier"] == stack
+
+
+def test_flips_come_from_the_stacks_own_file(project: Path) -> None:
+    (project / "Pulumi.prod-target.yaml").write_text("config:\n  landfall:database: internal\n")
+    recording = record(builder_for("prod-target", project), "prod-target")
+    assert recording.outputs["flipped"]["database"] == "internal"
+
+
+def test_names_of_stacks_are_checked() -> None:
+    with pytest.raises(ValueError, match="prod-nothing"):
+        builder_for("prod-nothing")
+
+
+def test_one_process_builds_several_stacks_after_one_another(project: Path) -> None:
+    first = flipped(project, "prod-source", SourceFlips(replicas={BOSS: 1}))
+    flipped(project, "prod-target", TargetFlips(database="eip"))
+    again = flipped(project, "prod-source", SourceFlips(replicas={BOSS: 1}))
+    assert first.resources == again.resources
