@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dns.name
 import dns.rcode
 import dns.rdatatype
@@ -54,7 +56,7 @@ class PublicNames:
             found.extend(answer.records)
             alias = answer.records[-1] if answer.records else None
             if alias is None or alias.rdtype != dns.rdatatype.CNAME or question.rdtype == alias.rdtype:
-                return Answer(tuple(found), answer.authority, answer.rcode, authoritative=True)
+                return replace(answer, records=tuple(found))
             name = alias[0].target.canonicalize()
         return Answer(tuple(found), authoritative=True) if found else refused()
 

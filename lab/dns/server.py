@@ -113,7 +113,7 @@ class DnsServer:
             return None
         question, problem = _question(query)
         answer = await self._answer(question) if question else Answer(rcode=problem)
-        full = _response(query, answer).to_wire()
+        full = _response(query, answer).to_wire(max_size=0xFFFF)
         if limit is None or len(full) <= min(limit, max(512, query.payload if query.edns >= 0 else 512)):
             return full
         short = _response(query, Answer(authoritative=answer.authoritative, recursion=answer.recursion))
