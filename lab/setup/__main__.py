@@ -41,7 +41,7 @@ def set_up(cache_folder: Path) -> Path:
     verdict = check.decide(check.look(cache_folder), builds=builds)
     if verdict.problems:
         raise SetupError("\n  - ".join(["a lab cannot run here yet. What is missing:", *verdict.problems]))
-    environment = install.environment(cache_folder)
+    environment = install.environment(cache_folder, install.REQUIREMENTS)
     if not verdict.packages and not builds and cache.is_complete(environment):
         return install.python_of(environment)
     say(f"what it builds is kept in {cache_folder}")

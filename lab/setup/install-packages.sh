@@ -1,10 +1,11 @@
 #!/bin/sh
 # Installs Debian packages whose services neither start now nor with the machine. What ran before goes on.
-# usage: install-packages.sh PACKAGE…      (as root)
+# usage: install-packages.sh POLICY PACKAGE…      (as root; POLICY is where invoke-rc.d looks for one)
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 
-policy=${LANDFALL_POLICY:-/usr/sbin/policy-rc.d}
+policy=$1
+shift
 mark='# of landfall'"'"'s setup, for the time of one installation'
 units() {
     find /lib/systemd/system /usr/lib/systemd/system -maxdepth 1 -name '*.service' 2>/dev/null |

@@ -17,13 +17,14 @@ from lab.setup.progress import Step
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 REQUIREMENTS = REPOSITORY / "requirements.lock"
 GO_REQUIREMENTS = MODULES / "go-requirements.lock"
+POLICY = Path("/usr/sbin/policy-rc.d")
 _SCRIPT = Path(__file__).resolve().parent / "install-packages.sh"
 _AGAIN = "Once that is mended, start the same command again: what is done stays done."
 _HOUR = 3600.0
 _VERSION_TIMEOUT_SECONDS = 20
 
 
-def environment(cache_folder: Path, requirements: Path = REQUIREMENTS) -> Path:
+def environment(cache_folder: Path, requirements: Path) -> Path:
     """Where the virtual environment of these requirements and this Python lies."""
     python = f"{sys.version} {sys.implementation.cache_tag} {Path(sys.executable).resolve()}"
     inputs = {"requirements": requirements.read_bytes(), "python": python.encode()}
@@ -35,12 +36,12 @@ def python_of(built: Path) -> Path:
     return built / "bin" / "python"
 
 
-def install_packages(packages: Sequence[str], logs: Path) -> None:
+def install_packages(packages: Sequence[str], logs: Path, policy: Path = POLICY) -> None:
     """Install Debian packages; no service of theirs is started."""
     sudo = [] if os.geteuid() == 0 else ["sudo"]
     way_on = f"Without internet, install them as you usually do: {' '.join(packages)}. {_AGAIN}"
     with Step(f"installing {', '.join(packages)}", "1 to 3 min", logs / "packages.log", way_on) as step:
-        step.run([*sudo, "sh", str(_SCRIPT), *packages], timeout=_HOUR)
+        step.run([*sudo, "sh", str(_SCRIPT), str(policy), *packages], timeout=_HOUR)
 
 
 def build_environment(built: Path, requirements: Path, what: str, usually: str, logs: Path) -> None:

@@ -58,9 +58,14 @@ class Step:
         with self._log.open("ab") as output:
             output.write(f"$ {shlex.join(argv)}\n".encode())
             output.flush()
-            process = subprocess.Popen(
-                argv, env={**os.environ, **(env or {})}, stdout=output, stderr=subprocess.STDOUT
-            )
+            try:
+                process = subprocess.Popen(
+                    argv, env={**os.environ, **(env or {})}, stdout=output, stderr=subprocess.STDOUT
+                )
+            except OSError as error:
+                raise SetupError(
+                    f"{self.what}: cannot run `{shlex.join(argv)}`: {error}. {self._way_on}"
+                ) from error
             try:
                 ended = self._watch(process, timeout)
             finally:
