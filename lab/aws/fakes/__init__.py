@@ -1,0 +1,8 @@
+"""Operations that moto lacks, by service. Each keeps botocore's shapes and AWS's errors."""
+
+from lab.aws.fakes import eks
+
+
+def install() -> None:
+    """Add them to moto's services in this process; doing it again changes nothing."""
+    eks.install()
