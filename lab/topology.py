@@ -59,6 +59,19 @@ def build(world: World) -> None:
         world.address(HUAWEI.host, address)
         world.route(WORLD, address, HUAWEI_NAT)
 
+    # pods leave the cluster under the address of the device by which they leave: the NAT's, or the node's
+    world.nft(
+        HUAWEI.host,
+        f"""
+        table ip cluster_edge {{
+            chain postrouting {{
+                type nat hook postrouting priority srcnat + 10;
+                ip saddr {POD_RANGE} ip daddr != 192.0.2.0/24 masquerade
+            }}
+        }}
+        """,
+    )
+
     world.add_host(DATABASE_HOST)
     world.link(HUAWEI.host, DATABASE_HOST, HUAWEI.node, DATABASE_INTERNAL)
 

@@ -92,6 +92,7 @@ def write(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.write_text(content)
+    path.chmod(0o755 if content.startswith("#!") else 0o644)
 
 
 def bind(source: Path, target: Path, read_only: bool) -> None:
