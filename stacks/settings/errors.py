@@ -4,11 +4,11 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from stacks.settings.checks import CrossCheckError
+from stacks.settings.checks import CrossCheckError, CrossProblem
 from stacks.settings.checks import Path as KeyPath
 
 _MISSING = object()
@@ -52,6 +52,11 @@ class RawProblem:
     value: object
     expected: str
 
+    @classmethod
+    def of(cls, found: CrossProblem) -> Self:
+        """A contradiction between sections, in the words of the other problems."""
+        return cls(found.path, found.value, f"expected {found.expected}")
+
 
 def render_path(path: KeyPath) -> str:
     """`("domains", 0, "name")` as `domains[0].name`; keys that hold dots go in brackets."""
@@ -83,7 +88,7 @@ def translate(error: ValidationError, model: type[BaseModel], data: object) -> l
         path = _real_path(item["loc"], data)
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, CrossCheckError):
-            problems += [RawProblem(found.path, found.value, found.expected) for found in cause.problems]
+            problems += [RawProblem.of(found) for found in cause.problems]
         else:
             problems.append(_translate_one(item["type"], item["msg"], path, model, data))
     return problems

@@ -20,7 +20,8 @@ IMPORT_WARNINGS = r"ignore:\w+\.\w+/\w+\.\w+ has been deprecated:DeprecationWarn
 """The providers' packages warn of their own modules while they are imported."""
 ZONE_ID = "0123456789abcdef0123456789abcdef"
 RECORD_ID = "fedcba9876543210fedcba9876543210"
-OWNERS_FACTS = {
+KeyPath = tuple[str | int, ...]
+OWNERS_FACTS: dict[KeyPath, object] = {
     ("database", "source", "eip"): "203.0.113.30",
     ("cloudflare", "zones", "truewatch.com"): ZONE_ID,
     ("domains", 0, "record_id"): RECORD_ID,
@@ -82,12 +83,12 @@ class _Monitor(pulumi.runtime.mocks.MockMonitor):
                     dependencies=tuple(request.dependencies),
                 )
             )
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         if "::pulumi:pulumi:Stack::" in request.urn:
             self._recording.outputs.update(rpc.deserialize_properties(request.outputs))
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 class _Cloud(pulumi.runtime.Mocks):
@@ -150,10 +151,11 @@ def record(
             ThreadPoolExecutor(max_workers=4, initializer=with_event_loop)
         )
         # As `set_mocks` does, but without its own Stack: the program shall run in one that ends with it.
+        features = monitor.GetDeploymentInfo(None).supportedFeatures  # type: ignore[no-untyped-call]
         configure(
-            pulumi.runtime.mocks.MockSettings(
+            pulumi.runtime.mocks.MockSettings(  # type: ignore[no-untyped-call]
                 monitor=monitor,
-                monitor_features=set(monitor.GetDeploymentInfo(None).supportedFeatures),
+                monitor_features=set(features),
                 engine=pulumi.runtime.mocks.MockEngine(None),
                 project="landfall",
                 stack=stack,
@@ -172,19 +174,19 @@ def record(
     return recording
 
 
-def project_copy(folder: Path, changes: Mapping[tuple[str | int, ...], object] | None = None) -> Path:
+def project_copy(folder: Path, changes: dict[KeyPath, object] | None = None) -> Path:
     """The tracked settings, placeholders filled in, then `changes` by path; None removes a key."""
     for file in PROJECT.glob("Pulumi*.yaml"):
         (folder / file.name).write_bytes(file.read_bytes())
     path = folder / "Pulumi.prod.yaml"
     document = yaml.safe_load(path.read_text())
-    for keys, value in (OWNERS_FACTS | dict(changes or {})).items():
+    for keys, value in (OWNERS_FACTS | (changes or {})).items():
         _set(document["config"]["landfall:environment"], keys, value)
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return folder
 
 
-def _set(here: Any, keys: tuple[str | int, ...], value: object) -> None:
+def _set(here: Any, keys: KeyPath, value: object) -> None:
     for key in keys[:-1]:
         here = here[key]
     if value is None:

@@ -93,8 +93,8 @@ def test_the_cluster_is_private_encrypted_and_logged(landing_zone: Recording) ->
 
 
 def test_a_public_endpoint_is_for_named_networks_alone(tmp_path: Path) -> None:
-    changes = {("cluster", "public_access_cidrs"): ["198.51.100.0/24"]}
-    recording = record(builder_for("prod", project_copy(tmp_path, changes)))
+    project = project_copy(tmp_path, {("cluster", "public_access_cidrs"): ["198.51.100.0/24"]})
+    recording = record(builder_for("prod", project))
     access = recording.one("eks/cluster:Cluster").inputs["vpcConfig"]
     assert access["endpointPublicAccess"] is True
     assert access["publicAccessCidrs"] == ["198.51.100.0/24"]

@@ -1,0 +1,174 @@
+"""Reading settings: what is right is read, and what is wrong is said at once, with its place."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks.settings import Environment, Placeholder, PlaceholderError, SettingsError, known, load_environment
+from tests.unit.recording import OWNERS_FACTS, PROJECT, project_copy
+
+ROOT = "landfall:environment"
+
+
+def problems(folder: Path) -> dict[str, str]:
+    """The text of the problems by their key."""
+    with pytest.raises(SettingsError) as caught:
+        load_environment(folder, "prod")
+    for problem in caught.value.problems:
+        assert str(problem) in str(caught.value)
+        assert problem.file == folder / "Pulumi.prod.yaml"
+    texts: dict[str, str] = {}
+    for problem in caught.value.problems:
+        key = problem.key.removeprefix(f"{ROOT}.")
+        texts[key] = f"{texts.get(key, '')}{problem}"
+    return texts
+
+
+def test_the_tracked_settings_are_right_and_invent_no_owners_facts() -> None:
+    environment = load_environment(PROJECT, "prod")
+    assert len(environment.placeholders()) == len(OWNERS_FACTS)
+    assert environment.region == "ap-southeast-1"
+    assert isinstance(environment.database.source.eip, Placeholder)
+    with pytest.raises(PlaceholderError, match=r"database\.source\.eip.*Huawei"):
+        known(environment.database.source.eip, "database.source.eip")
+
+
+def test_filled_in_settings_hold_no_placeholder(tmp_path: Path) -> None:
+    environment = load_environment(project_copy(tmp_path), "prod")
+    assert environment.placeholders() == ()
+    assert environment.namespaces == ("middleware", "billing-guance-intl")
+    assert environment.domain("bill.truewatch.com").service == "billing-guance-intl/webportal"
+    assert environment.workload("middleware/redis-basis").kind == "Deployment"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (("network", "cidr"), "10.40.1.0/16", "IPv4 network.*host bits"),
+        (("network", "cidr"), "ten", "IPv4 network such as"),
+        (("network", "zones"), ["ap-southeast-1a"], "at least 2"),
+        (("network", "zones"), ["ap-southeast-1a", "eu-west-1a"], "one region"),
+        (("network", "private_subnets"), ["10.41.0.0/24", "10.40.1.0/24", "10.40.2.0/24"], "outside"),
+        (("network", "private_subnets"), ["10.40.1.0/24", "10.40.1.0/25", "10.40.2.0/24"], "overlap"),
+        (("network", "public_subnets"), ["10.40.1.0/24"], "one subnet for each of the 3 zones"),
+        (("network", "nat"), "none", "'zone' or 'single'"),
+        (("cluster", "node_group", "desired"), 9, "minimum <= desired <= maximum"),
+        (("cluster", "version"), 1.34, "in quotes"),
+        (("cluster", "public_access_cidrs"), ["0.0.0.0/0"], "never 0.0.0.0/0"),
+        (("cluster", "versions"), "1.34", "did you mean version"),
+        (("name",), "prod-two", "match"),
+        (("name",), "other", "expected prod"),
+        (("database", "source", "eip"), "203.0.113", "IPv4 address"),
+        (("database", "source"), "here", "mapping"),
+        (("database", "administrator", "user_env"), "a b", "environment variable"),
+        (("cloudflare", "zones", "truewatch.com"), "x", "match"),
+        (("domains", 0, "zone"), "example.com", "a zone declared"),
+        (("domains", 0, "name"), "bill.example.com", "inside the zone"),
+        (("domains", 0, "name"), "Bill!", "domain name"),
+        (("domains", 0, "ttl", "lowered"), 30, "60"),
+        (("domains", 0, "ttl", "lowered"), 600, "lowered <= original"),
+        (("domains", 0, "source"), "huawei.example", "IPv4 address, as the record is of type A"),
+        (("domains", 0, "type"), "CNAME", "target: required"),
+        (("domains", 0, "service"), "webportal", "namespace/name"),
+        (("domains", 0, "health"), "healthz", "starts with '/'"),
+        (("workloads", 0, "domain"), "pay.truewatch.com", "one of the declared domains"),
+        (("workloads", 0, "namespace"), "default", "the namespace of the domain's service"),
+        (("workloads", 0, "name"), "Boss", "Kubernetes name"),
+        (("workloads", 0, "selector"), {}, "at least 1"),
+        (("config_entries", 0, "value"), "{password}", "not 'password'"),
+        (("config_entries", 0, "value"), "{database_host", "balanced braces"),
+        (("buffers", 0, "port"), 0, "greater than or equal to 1"),
+        (("buffers", 0, "kind"), "kafka", "redis-list"),
+        (("forwarder_image",), "nginx", "fixed tag or digest"),
+        (("forwarder_image",), "nginx:latest", "not `latest`"),
+        (("forwarder_ca_bundle",), "/ca; evil", "match"),
+        (("cutover", "max_error_rate"), 2, "less than or equal to 1"),
+        (("cutover", "soak_seconds"), None, "required, but absent"),
+        (("cutover", "deadlines"), {"park_ms": 30000}, "no deadline beyond"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_was_expected(
+    tmp_path: Path, path: tuple[str | int, ...], value: Any, expected: str
+) -> None:
+    found = problems(project_copy(tmp_path, {path: value}))
+    relevant = [text for key, text in found.items() if key.split(".")[0].split("[")[0] == path[0]]
+    assert any(re.search(expected, text) for text in relevant), found
+
+
+def test_all_problems_show_at_once_each_with_its_line(tmp_path: Path) -> None:
+    folder = project_copy(
+        tmp_path,
+        {
+            ("network", "cidr"): "10.40.1.0/16",
+            ("network", "nats"): "zone",
+            ("domains", 0, "zone"): "example.com",
+            ("cutover", "soak"): 3,
+            ("redis_image",): "redis",
+        },
+    )
+    found = problems(folder)
+    assert set(found) == {"network.cidr", "network.nats", "domains[0].zone", "cutover.soak", "redis_image"}
+    lines = (folder / "Pulumi.prod.yaml").read_text().splitlines()
+    for key, text in found.items():
+        match = re.match(r".*\.yaml:(\d+): ", text)
+        assert match, text
+        assert key.split(".")[-1].split("[")[0] in lines[int(match[1]) - 1]
+
+
+def test_names_are_used_once(tmp_path: Path) -> None:
+    twice = {"namespace": "middleware", "kind": "Deployment", "name": "redis-basis"}
+    found = problems(project_copy(tmp_path, {("shared_workloads",): [twice, twice]}))
+    assert "shared_workloads[0] has it too" in found["shared_workloads[1].name"]
+
+
+def test_the_region_is_the_zones(tmp_path: Path) -> None:
+    folder = project_copy(tmp_path)
+    path = folder / "Pulumi.prod.yaml"
+    path.write_text(path.read_text().replace("aws:region: ap-southeast-1", "aws:region: eu-west-1"))
+    assert "expected ap-southeast-1" in problems(folder)["aws:region"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("config: [", "not valid YAML"),
+        ("config:\n  a: 1\n  a: 2\n", "twice"),
+        ("config: 3\n", "a mapping of configuration keys"),
+        ("- 1\n", "a mapping of configuration keys"),
+        ("config: {}\n", "landfall:environment: required"),
+        ("config: {'landfall:environment': 3}\n", "expected a mapping"),
+        ("", "landfall:environment: required"),
+    ],
+)
+def test_a_broken_file_is_one_clear_error(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "Pulumi.prod.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=expected):
+        load_environment(tmp_path, "prod")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"Pulumi\.prod\.yaml: expected this file, which does not exist"):
+        load_environment(tmp_path, "prod")
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.prod.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_environment(tmp_path, "prod")
+
+
+def test_settings_do_not_change_once_read(tmp_path: Path) -> None:
+    environment = load_environment(project_copy(tmp_path), "prod")
+    with pytest.raises(ValueError, match="frozen"):
+        environment.name = "other"
+
+
+def test_an_environment_made_in_code_is_checked_alike(tmp_path: Path) -> None:
+    environment = load_environment(project_copy(tmp_path), "prod")
+    data = environment.model_dump(mode="json")
+    assert Environment.model_validate(data) == environment
+    data["domains"][0]["zone"] = "example.com"
+    with pytest.raises(ValueError, match="a zone declared"):
+        Environment.model_validate(data)
