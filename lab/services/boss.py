@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 READY_SECONDS = 2.0
 IN_FLIGHT_SECONDS = 15.0
+REDIS_SECONDS = 5
+REDIS_CONNECTIONS = 32
 UPSTREAM_FAILURES = (pymysql.MySQLError, RedisError, OSError, TimeoutError)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -104,14 +106,18 @@ class Boss:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._ledger = Ledger(settings.database)
-        self._redis: redis.Redis = redis.Redis(
+        # A burst waits for a connection; it is not refused.
+        pool = redis.BlockingConnectionPool(
+            max_connections=REDIS_CONNECTIONS,
+            timeout=REDIS_SECONDS,
             host=settings.redis_host,
             port=settings.redis_port,
             decode_responses=True,
-            socket_connect_timeout=3,
-            socket_timeout=5,
+            socket_connect_timeout=REDIS_SECONDS,
+            socket_timeout=REDIS_SECONDS,
             retry=Retry(NoBackoff(), 0),  # a push that timed out may have been carried out
         )
+        self._redis = redis.Redis.from_pool(pool)
         self._usage = UsageBuffer(self._redis, self._ledger, settings.pod, settings.commit_interval)
         self._draining = False
         self.port = settings.port

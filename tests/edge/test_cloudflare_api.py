@@ -105,7 +105,9 @@ def test_an_edit_that_changes_nothing_leaves_the_time_of_the_last_change() -> No
 
 
 def test_lists_are_filtered_and_come_in_pages() -> None:
-    many = [{"name": f"n{number}", "type": "TXT", "content": f"text {number}"} for number in range(25)]
+    many: list[dict[str, object]] = [
+        {"name": f"n{number}", "type": "TXT", "content": f"text {number}"} for number in range(25)
+    ]
 
     async def test(client: AsyncCloudflare, _: Server, zone: str) -> None:
         records = client.dns.records
