@@ -1,10 +1,12 @@
-"""Both clouds of a lab: brings them up, deploys the services on the source, and hands out how to reach it all."""
+"""Both clouds of a lab: brings them up, deploys the services on the source, says how to reach it all."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -66,11 +68,13 @@ class Clouds:
         self.database = HuaweiDatabase(self.world, self.supervisor, tools, folder / "huawei-rds")
         self.zone_id = secrets.token_hex(16)
         self.record_id = secrets.token_hex(16)
+        self.nat_addresses: tuple[str, ...] = ()
+        self.ingress_addresses: tuple[str, ...] = ()
         self._clusters: list[Cluster] = []
         self._passphrase = folder / "passphrase"
 
     def start(self) -> None:
-        """Bring everything up; returns once BOSS serves on the source and the target waits for `pulumi up`."""
+        """Bring everything up; returns once BOSS serves on the source and the target is empty."""
         self._progress("network: hosts and links")
         topology.build(self.world)
         self.web_ca.write_bytes(self._web_authority.certificate)
@@ -78,8 +82,7 @@ class Clouds:
         self._progress("AWS API, Cloudflare API and DNS, database, two Kubernetes control planes")
         with ThreadPoolExecutor() as pool:
             parts = [
-                pool.submit(part)
-                for part in (self._start_aws, self._start_cloudflare, self._start_database)
+                pool.submit(part) for part in (self._start_aws, self._start_cloudflare, self._start_database)
             ]
             parts += [pool.submit(self._start_cluster, place) for place in (HUAWEI, AWS)]
             for part in parts:
@@ -98,7 +101,9 @@ class Clouds:
             *("--host", topology.AWS_API, "--port", str(topology.AWS_API_PORT)),
             *("--elastic-ips", topology.ELASTIC_IPS),
         ]
-        self.supervisor.start("aws-api", argv, ready=lambda: _listens(topology.AWS_API, topology.AWS_API_PORT))
+        self.supervisor.start(
+            "aws-api", argv, ready=lambda: _listens(topology.AWS_API, topology.AWS_API_PORT)
+        )
 
     def _start_cloudflare(self) -> None:
         zones = self.folder / "zones.json"
@@ -200,11 +205,11 @@ class Clouds:
         An empty choice takes the official one where it is on PATH. Raises LabError where it is asked for
         and absent.
         """
-        import shutil
-
         official = shutil.which("pulumi")
         if engine == "official" and official is None:
-            raise LabError("ENGINE=official, but no `pulumi` is on PATH: install the official CLI, or ENGINE=lab")
+            raise LabError(
+                "ENGINE=official, but no `pulumi` is on PATH: install the official CLI, or ENGINE=lab"
+            )
         if engine == "official" or (engine == "" and official is not None):
             (self.bin / "pulumi").symlink_to(str(official))
             return "official"
@@ -228,18 +233,30 @@ class Clouds:
         missing = [role for role, addresses in found.items() if not addresses]
         if missing:
             raise LabError(f"`pulumi up` made no Elastic IP tagged landfall:role={' or '.join(missing)}")
+        self.nat_addresses, self.ingress_addresses = tuple(found["nat"]), tuple(found["ingress"])
         topology.attach_aws(self.world, found["nat"][0], found["ingress"])
         self._start_ingress(AWS, found["ingress"])
 
+    def open_database(self) -> None:
+        """What the owner of the Huawei account does: bind the EIP, let in the target's NAT addresses."""
+        self.database.bind_eip()
+        for address in self.nat_addresses:
+            self.database.allow(address)
+
     def operator_environment(self) -> dict[str, str]:
-        """The environment of someone at the workspace instance: the standard variables, nothing of the lab."""
+        """The environment of someone at the workspace instance: standard variables, nothing of the lab."""
         administrator = self.database.administrator
         debug_providers = (self.folder / "provider-ports").read_text().strip()
         return {
             **os.environ,
             **self._cloud_environment(),
             "PATH": os.pathsep.join(
-                [str(self.bin), str(Path(sys.executable).parent), str(self.tools.kubectl.parent), os.environ["PATH"]]
+                [
+                    str(self.bin),
+                    str(Path(sys.executable).parent),
+                    str(self.tools.kubectl.parent),
+                    os.environ["PATH"],
+                ]
             ),
             "PULUMI_HOME": str(self.folder / "pulumi-home"),
             "PULUMI_BACKEND_URL": f"file://{self._backend()}",
@@ -311,8 +328,6 @@ def _module(name: str) -> list[str]:
 
 
 def _listens(address: str, port: int) -> bool:
-    import socket
-
     try:
         socket.create_connection((address, port), timeout=1.0).close()
     except OSError:

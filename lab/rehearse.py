@@ -15,18 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dns.resolver
+
 from lab import topology
-from lab.clouds import DOMAIN, ZONE, Clouds
-from lab.people import HuaweiOwner
+from lab.clouds import DOMAIN, SERVICES_NAMESPACE, ZONE, Clouds
+from lab.people import People
 from lab.project import Overlay, copy_project, describe
 from lab.setup import find_tools
-from lab.topology import AWS
+from lab.topology import HUAWEI
 from lab.world import LabError, enter, inside_world
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENT = "prod"
 STACKS = ("prod", "prod-edge", "prod-source", "prod-target")
 DEFAULT_TTL_DIVISOR = 30
+_NEWLINE = "\n"
 _WARM_UP_SECONDS = 10.0
 _COOL_DOWN_SECONDS = 10.0
 
@@ -120,6 +123,15 @@ def _folder(options: Options) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class _Before:
+    """The source as it was before anything was begun."""
+
+    ingress: tuple[str, ...]
+    replicas: int
+    config: str
+
+
 class _Rehearsal:
     def __init__(self, options: Options, folder: Path, clouds: Clouds, progress: Progress) -> None:
         self._options = options
@@ -131,8 +143,11 @@ class _Rehearsal:
         self._traffic = folder / "traffic"
 
     def run(self) -> int:
-        engine = self._clouds.use_engine(self._options.engine)
-        self._progress(f"engine: the {engine} pulumi; DNS answers TTLs divided by {self._options.ttl_divisor}")
+        self._engine = self._clouds.use_engine(self._options.engine)
+        self._before = self._look()
+        self._progress(
+            f"engine: the {self._engine} pulumi; DNS answers TTLs divided by {self._options.ttl_divisor}"
+        )
         overlay = self._overlay()
         for line in ("the lab's addresses over the settings of a copy:", *describe(overlay)):
             self._progress(line)
@@ -141,9 +156,11 @@ class _Rehearsal:
             self._up(stack)
             if stack == ENVIRONMENT:
                 self._clouds.attach_aws()
-        owner = HuaweiOwner(self._clouds.database, self._cutover_argv(), self._clouds, self._project)
+        people = People(
+            self._clouds, self._cutover_argv(), self._project, {"open-database": self._clouds.open_database}
+        )
         self._start_traffic()
-        outcome = self._migrate(owner)
+        outcome = self._migrate(people)
         time.sleep(_COOL_DOWN_SECONDS)
         self._clouds.supervisor.check()
         return self._judge(outcome)
@@ -165,7 +182,10 @@ class _Rehearsal:
     def _pulumi(self, *arguments: str) -> str:
         result = self._clouds.operator(["pulumi", "--non-interactive", *arguments], cwd=self._project)
         if result.returncode != 0:
-            raise LabError(f"`pulumi {' '.join(arguments)}`:\n{result.stdout[-3000:]}{result.stderr[-3000:]}")
+            log = self._folder / f"pulumi-{arguments[0]}.log"
+            log.write_text(result.stdout + result.stderr)
+            found = [line for line in log.read_text().splitlines() if "error" in line.lower()]
+            raise LabError(f"`pulumi {' '.join(arguments)}` failed:\n{_NEWLINE.join(found[-20:])}")
         return result.stdout
 
     def _cutover_argv(self) -> list[str]:
@@ -178,8 +198,8 @@ class _Rehearsal:
         argv = [*self._cutover_argv(), *arguments]
         return self._clouds.operator(argv, cwd=self._project, capture=False, extra=extra).returncode
 
-    def _migrate(self, owner: HuaweiOwner) -> str:
-        with owner.at_work():
+    def _migrate(self, people: People) -> str:
+        with people.at_work():
             code = self._cutover("run", *(["--to", self._options.until] if self._options.until else []))
         if code != 0:
             return "halted"
@@ -192,7 +212,14 @@ class _Rehearsal:
         self._progress(f"traffic: {self._options.rate:g} requests a second")
         argv = [
             *(sys.executable, "-m", "lab.traffic", "generate", "--rate", str(self._options.rate)),
-            *("--stop-file", str(self._traffic / "stop"), "--domain", DOMAIN, "--resolver", topology.PUBLIC_DNS),
+            *(
+                "--stop-file",
+                str(self._traffic / "stop"),
+                "--domain",
+                DOMAIN,
+                "--resolver",
+                topology.PUBLIC_DNS,
+            ),
             *("--ca", str(self._clouds.web_ca), "--out", str(self._traffic / "requests.jsonl")),
             *("--seed", str(self._options.seed)),
         ]
@@ -202,7 +229,104 @@ class _Rehearsal:
 
     def _judge(self, outcome: str) -> int:
         (self._traffic / "stop").touch()
-        raise NotImplementedError(outcome, json, subprocess, AWS, os, Any)
+        self._clouds.supervisor.wait("traffic", timeout=60.0)
+        self._progress("the judge: every acknowledged write looked up in the database")
+        login = self._clouds.database.operator.write(self._folder / "judge-login.json")
+        traffic_file, series = self._traffic / "traffic.json", self._traffic / "series.json"
+        self._python(
+            *("lab.traffic", "judge", "--requests", str(self._traffic / "requests.jsonl")),
+            *("--database", str(login), "--source", topology.HUAWEI_INGRESS),
+            *("--out", str(traffic_file), "--series", str(series)),
+        )
+        self._output.mkdir(parents=True, exist_ok=True)
+        report = ("--traffic", str(traffic_file), "--series", str(series), "--engine", self._engine)
+        self._cutover("report", *report, "--output", str(self._output))
+        traffic = json.loads(traffic_file.read_text())
+        problems = list(self._wrong(outcome, traffic))
+        for line in (
+            f"outcome: {outcome}",
+            *_summary(traffic),
+            *(f"NOT AS IT SHOULD BE: {p}" for p in problems),
+        ):
+            self._progress(line)
+        return 1 if problems else 0
+
+    def _wrong(self, outcome: str, traffic: Mapping[str, Any]) -> Iterator[str]:
+        """What keeps this rehearsal from being a success, each as a line."""
+        wanted = "rolled back" if self._options.then == "rollback" else "succeeded"
+        if outcome != wanted:
+            yield f"the outcome is {outcome!r}, expected {wanted!r}; the journal is in {self._output}"
+        for name in ("failed", "reads_failed", "unknown_outcome", "writes_lost", "writes_duplicated"):
+            if traffic[name]:
+                yield f"{traffic[name]} {name.replace('_', ' ')}"
+        if traffic["stale_clients"]["failed"]:
+            yield f"{traffic['stale_clients']['failed']} failed requests of clients that never resolve again"
+        if outcome != wanted:
+            return
+        side = "source" if wanted == "rolled back" else "target"
+        yield from self._wrong_world(side)
+        for stack in STACKS:
+            changes = self._pulumi("preview", "--stack", stack, "--json")
+            counts = {
+                kind: count for kind, count in json.loads(changes)["changeSummary"].items() if kind != "same"
+            }
+            self._progress(f"pulumi preview {stack}: {counts or 'no change'}")
+            if counts:
+                yield f"`pulumi preview` of {stack} shows {counts}"
+
+    def _wrong_world(self, side: str) -> Iterator[str]:
+        expected = self._before.ingress if side == "source" else self._clouds.ingress_addresses
+        answered = _resolve(DOMAIN)
+        self._progress(f"DNS answers {DOMAIN} with {answered}")
+        if answered not in expected:
+            yield f"DNS answers {answered}, expected the {side}'s {' or '.join(expected)}"
+        replicas = self._source_replicas()
+        self._progress(f"the source runs {replicas} of BOSS")
+        if replicas != (self._before.replicas if side == "source" else 0):
+            yield f"the source's BOSS has {replicas} replicas"
+        if side == "source" and (config := self._source_config()) != self._before.config:
+            yield f"the source's ConfigMap is {config}, it was {self._before.config}"
+
+    def _look(self) -> _Before:
+        return _Before((topology.HUAWEI_INGRESS,), self._source_replicas(), self._source_config())
+
+    def _source_replicas(self) -> int:
+        return int(self._get("deployment/boss", "{.spec.replicas}"))
+
+    def _source_config(self) -> str:
+        return self._get("configmap/boss-config", "{.data}")
+
+    def _get(self, what: str, path: str) -> str:
+        return self._clouds.kubectl(HUAWEI, "get", "-n", SERVICES_NAMESPACE, what, "-o", f"jsonpath={path}")
+
+    def _python(self, *arguments: str) -> None:
+        argv = [sys.executable, "-m", *arguments]
+        result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120.0)
+        if result.returncode != 0:
+            raise LabError(f"`{' '.join(arguments[:2])}`: {result.stdout[-2000:]}{result.stderr[-2000:]}")
+
+
+def _resolve(name: str) -> str:
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [topology.PUBLIC_DNS]
+    return str(resolver.resolve(name, "A", lifetime=10.0)[0])
+
+
+def _summary(traffic: Mapping[str, Any]) -> Iterator[str]:
+    """What the clients saw, in a few lines."""
+    latency, gap, stale = traffic["latency_ms"], traffic["write_gap_ms"], traffic["stale_clients"]
+    requests, failed, reads_failed = traffic["requests"], traffic["failed"], traffic["reads_failed"]
+    yield f"requests {requests}, failed {failed}, of these reads {reads_failed}"
+    yield (
+        f"writes acknowledged {traffic['writes_acknowledged']}, lost {traffic['writes_lost']}, "
+        f"duplicated {traffic['writes_duplicated']}, outcome unknown {traffic['unknown_outcome']}"
+    )
+    yield f"between two acknowledged writes: p50 {gap['p50']} ms, p99 {gap['p99']} ms, max {gap['max']} ms"
+    yield (
+        f"latency: source p50 {latency['source_p50']} ms, p99 {latency['source_p99']} ms; "
+        f"target p50 {latency['target_p50']} ms, p99 {latency['target_p99']} ms"
+    )
+    yield f"clients that never resolve again: {stale['requests']} requests, {stale['failed']} failed"
 
 
 def main() -> int:

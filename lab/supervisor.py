@@ -95,6 +95,17 @@ class Supervisor:
                 _signal_group(process, signal.SIGKILL)
                 process.wait()
 
+    def wait(self, name: str, *, timeout: float) -> None:
+        """Wait until a process ends by itself; LabError if it does not in time, or ends with an error."""
+        supervised = self._running.pop(name)
+        try:
+            code = supervised.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            _signal_group(supervised.process, signal.SIGKILL)
+            raise LabError(f"{name} did not end within {timeout:.0f} s:\n{_tail(supervised.log)}") from None
+        if code != 0:
+            raise LabError(f"{name} ended with code {code}:\n{_tail(supervised.log)}")
+
     def stop_all(self) -> None:
         """End everything, last started first."""
         for name in reversed(list(self._running)):

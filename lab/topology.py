@@ -47,7 +47,7 @@ AWS = Place("aws", node="198.51.100.138", api="198.51.100.138")
 
 
 def build(world: World) -> None:
-    """Make the hosts of both clouds and connect them; the AWS side gets its public addresses by `attach_aws`."""
+    """Make the hosts of both clouds and connect them; `attach_aws` gives AWS its public addresses."""
     for address in (AWS_API, CLOUDFLARE_API, PUBLIC_DNS, USERS):
         world.address(WORLD, address)
     world.resolver(WORLD, PUBLIC_DNS)
@@ -81,7 +81,7 @@ def build(world: World) -> None:
 
 
 def attach_aws(world: World, nat_address: str, ingress_addresses: list[str]) -> None:
-    """Give the AWS side the Elastic IPs that `pulumi up` obtained: its NAT address and those of its ingress."""
+    """Give the AWS side the Elastic IPs that `pulumi up` obtained, for its NAT and its ingress."""
     for address in (nat_address, *ingress_addresses):
         world.address(AWS.host, address)
         world.route(WORLD, address, AWS.node)

@@ -1,0 +1,21 @@
+"""`python -m lab rehearse`: see `make help`."""
+
+from __future__ import annotations
+
+import sys
+
+from lab import rehearse
+
+_COMMANDS = {"rehearse": rehearse.main}
+
+
+def main() -> int:
+    """Run the command that is named first."""
+    if len(sys.argv) != 2 or sys.argv[1] not in _COMMANDS:
+        sys.stderr.write(f"usage: python -m lab {'|'.join(_COMMANDS)}\n")
+        return 2
+    return _COMMANDS[sys.argv[1]]()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
