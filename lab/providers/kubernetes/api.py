@@ -189,9 +189,10 @@ class Cluster:
                 header_params=dict(headers),
                 auth_settings=["BearerToken"],
             )
-            text = None if body is None else json.dumps(body)
+            # The client writes JSON itself, and for any other content type takes the text as it is.
+            sent = body if body is None or content_type == "application/json" else json.dumps(body)
             try:
-                answer = self._client.call_api(method, url, sent_headers, text, _request_timeout=CALL_TIMEOUT)
+                answer = self._client.call_api(method, url, sent_headers, sent, _request_timeout=CALL_TIMEOUT)
                 data = answer.read()
             except ApiException as error:
                 raise self._unreachable(what, error) from error
