@@ -178,12 +178,12 @@ def _still_checked(data: object, error: ValidationError) -> list[RawProblem]:
 
 def _remove(data: Any, location: tuple[str | int, ...]) -> None:
     """Removes what pydantic's location points at, passing over the tags of unions in it."""
-    here: Any = data
     for part in location[:-1]:
-        if isinstance(here, list) or part in here:
-            here = here[part]
-    if isinstance(here, dict):
-        here.pop(location[-1], None)
+        known: Any = data
+        if isinstance(data, list) or part in known:
+            data = known[part]
+    if isinstance(data, dict):
+        data.pop(location[-1], None)
 
 
 def flip_model(stack: str) -> type[Flips]:
