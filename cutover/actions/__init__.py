@@ -1,0 +1,1 @@
+"""The actions of plans, one concern a file."""

@@ -1,0 +1,300 @@
+"""The command line of the cutover.
+
+Exit codes:
+    0  done: the goal was reached
+    1  an error of the program itself
+    2  wrong usage of the command line
+    3  bad input: settings, plan, journal or a file
+    4  halted: a gate, an effect or a check failed; nothing was undone by itself
+    5  a stage was undone by itself because of what was seen while it soaked
+    6  another runner is at work on this environment
+    7  stopped at a safe point, as asked by Ctrl-C
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cutover.errors import CutoverError, JournalError, LeaseError, PlanError, StepError
+from cutover.history import BACK, FORWARD, OPERATOR, Heading
+from cutover.output import Output, stop_on_ctrl_c
+from cutover.plan import Plan, specification
+from cutover.report import read_report_input, write_report
+from cutover.runbook import markdown
+from cutover.runner import Result, Runner
+from cutover.session import Session, preflight, preview
+from cutover.status import render_status, status_of
+from stacks.settings import SettingsError
+
+OK, BAD_INPUT, HALTED, UNDONE, BUSY, STOPPED = 0, 3, 4, 5, 6, 7
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Moves running services stage by stage, and takes them back.",
+    epilog="Exit codes: 0 done, 1 error of the program, 2 usage, 3 bad input, 4 halted, 5 stage undone by "
+    "itself, 6 another runner is at work, 7 stopped by Ctrl-C at a safe point.",
+)
+plan_app = typer.Typer(no_args_is_help=True, help="The plan: show it, check it, export it.")
+app.add_typer(plan_app, name="plan")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        try:
+            typer.echo(metadata.version("landfall"))
+        except metadata.PackageNotFoundError:
+            typer.echo("0.1.0")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    project: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+    environment: Annotated[str, typer.Option(help="The environment.")] = "prod",
+    plan: Annotated[str, typer.Option(help="The plan.")] = "boss-corestone",
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+    context.obj = Session.at(project, environment, plan)
+
+
+@plan_app.command("show")
+def plan_show(context: typer.Context, as_json: Json = False) -> None:
+    """Print the plan as a runbook."""
+    plan = context.obj.plan()
+    typer.echo(_json({"hash": plan.hash, "plan": specification(plan)}) if as_json else markdown(plan))
+
+
+@plan_app.command("check")
+def plan_check(context: typer.Context, as_json: Json = False) -> None:
+    """Check the plan and the settings it was made from."""
+    plan: Plan = context.obj.plan()
+    found = {"plan": plan.id, "hash": plan.hash, "stages": len(plan.stages), "steps": len(plan.steps)}
+    text = (
+        f"plan {plan.id} is sound: {len(plan.stages)} stages, {len(plan.steps)} steps, hash {plan.hash[:12]}"
+    )
+    typer.echo(_json(found) if as_json else text)
+
+
+@plan_app.command("export")
+def plan_export(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("out/plan"),
+    as_json: Json = False,
+) -> None:
+    """Write the plan as Markdown and as JSON."""
+    plan: Plan = context.obj.plan()
+    output.mkdir(parents=True, exist_ok=True)
+    files = {
+        output / f"{plan.id}.md": markdown(plan),
+        output / f"{plan.id}.json": _json({"hash": plan.hash, "plan": specification(plan)}) + "\n",
+    }
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+    typer.echo(_json([str(path) for path in files]) if as_json else "\n".join(map(str, files)))
+
+
+@app.command("preflight")
+def preflight_command(context: typer.Context, as_json: Json = False) -> None:
+    """Check what must be right before anything is begun; changes nothing."""
+    session: Session = context.obj
+    plan = session.plan()
+    output = Output(as_json=as_json)
+    with stop_on_ctrl_c(output) as stopping, output:
+        found = preflight(session.context(output.say, stopping), plan)
+    typer.echo(_json(found) if as_json else "preflight: everything holds")
+
+
+@app.command("preview")
+def preview_command(context: typer.Context, as_json: Json = False) -> None:
+    """Show what each step would change as the world stands; changes nothing."""
+    session: Session = context.obj
+    plan = session.plan()
+    output = Output(as_json=as_json)
+    with stop_on_ctrl_c(output) as stopping, output:
+        found = preview(session.context(output.say, stopping), plan)
+    if as_json:
+        typer.echo(_json([{"step": step, "changes": list(lines)} for step, lines in found]))
+    for step, lines in [] if as_json else found:
+        typer.echo(step)
+        for line in lines:
+            typer.echo(f"    {line}")
+    if any(line.startswith("REFUSED") for _, lines in found for line in lines):
+        raise typer.Exit(HALTED)
+
+
+@app.command("run")
+def run(
+    context: typer.Context,
+    to: Annotated[str | None, typer.Option(help="Go to the end of this stage; otherwise to the end.")] = None,
+    adopt_plan: Annotated[bool, typer.Option(help="Go on although plan or settings have changed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Go forward from where the journal ends; starts, or goes on after a halt or a crash."""
+    _work(context.obj, Heading(FORWARD, to, OPERATOR), adopt=adopt_plan, as_json=as_json)
+
+
+@app.command("rollback")
+def rollback(
+    context: typer.Context,
+    to: Annotated[
+        str | None, typer.Option(help="Undo what came after the end of this stage; otherwise everything.")
+    ] = None,
+    adopt_plan: Annotated[bool, typer.Option(help="Go on although plan or settings have changed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Undo from the last step to the first, in the order that refuses nobody."""
+    _work(context.obj, Heading(BACK, to, OPERATOR), adopt=adopt_plan, as_json=as_json)
+
+
+def _work(session: Session, heading: Heading, *, adopt: bool, as_json: bool) -> None:
+    plan = session.plan()
+    if heading.until is not None:
+        plan.stage(heading.until)
+    output = Output(as_json=as_json)
+    with stop_on_ctrl_c(output) as stopping, session.journal(plan, adopt=adopt) as journal, output:
+        runner = Runner(plan, journal, session.context(output.say, stopping), session.approvals)
+        result = runner.run(heading)
+    _report_result(session, plan, result, as_json=as_json)
+
+
+def _report_result(session: Session, plan: Plan, result: Result, *, as_json: bool) -> None:
+    status = status_of(plan, session.history(), running=False)
+    if as_json:
+        typer.echo(_json({**asdict(result), "next": status["next"], "changed": status["done"]}))
+    else:
+        typer.echo(f"outcome: {result.outcome}")
+        if result.reason:
+            typer.echo(f"what happened: {f'step {result.step}: ' if result.step else ''}{result.reason}")
+        if result.outcome in ("halted", "interrupted"):
+            typer.echo(f"done so far: {', '.join(status['done']) or 'nothing'}")
+            typer.echo(f"to go on: {status['next']}")
+    if result.outcome == "interrupted":
+        raise typer.Exit(STOPPED)
+    if result.outcome == "halted":
+        raise typer.Exit(UNDONE if result.breached else HALTED)
+
+
+@app.command("status")
+def status_command(context: typer.Context, as_json: Json = False) -> None:
+    """Say where the cutover stands; reads the journal alone and may be asked at any time."""
+    session: Session = context.obj
+    found = status_of(session.plan(), session.history(), running=session.running())
+    typer.echo(_json(found) if as_json else render_status(found))
+
+
+@app.command("approve")
+def approve(
+    context: typer.Context,
+    step: Annotated[str, typer.Argument(help="The step that waits.")],
+    by: Annotated[str, typer.Option("--as", help="Who approves.")],
+    note: Annotated[str, typer.Option(help="What was done, or where the evidence is.")],
+    as_json: Json = False,
+) -> None:
+    """Say that a step which waits for a person is done."""
+    session: Session = context.obj
+    plan = session.plan()
+    history = session.history()
+    plan.step(step)
+    if not history.step(step).waiting:
+        waiting = ", ".join(name for name, found in history.steps.items() if found.waiting)
+        raise PlanError(f"step {step} does not wait for anybody; waiting: {waiting or 'none'}")
+    if not by.strip() or not note.strip():
+        raise PlanError("an approval needs a name (--as) and a note (--note)")
+    given = session.approvals.give(step, by.strip(), note.strip(), plan.hash, history.step(step).rounds)
+    typer.echo(_json(asdict(given)) if as_json else f"{step}: approved by {given.by}")
+
+
+@app.command("report")
+def report(
+    context: typer.Context,
+    *,
+    traffic: Annotated[
+        Path | None, typer.Option(help="A JSON file of the report's section `traffic`.")
+    ] = None,
+    series: Annotated[Path | None, typer.Option(help="Requests, failures and latency by second.")] = None,
+    engine: Annotated[str, typer.Option(help="Which engine ran the stacks: official or lab.")] = "official",
+    output: Annotated[Path | None, typer.Option(help="The folder to write into; out/PLAN otherwise.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write report.json and report.html from the journal."""
+    session: Session = context.obj
+    plan = session.plan()
+    given = read_report_input(traffic, series, engine)
+    folder = output or session.project / "out" / plan.id
+    thresholds = session.environment().cutover
+    made = write_report(folder, plan, session.contents().records, given, thresholds)
+    if as_json:
+        typer.echo(made.model_dump_json(indent=2))
+        return
+    typer.echo(f"outcome: {made.outcome}")
+    for criterion in made.criteria:
+        word = {True: "holds", False: "DOES NOT HOLD", None: "not judged"}[criterion.holds]
+        typer.echo(f"  {criterion.title}: {word} ({criterion.evidence})")
+    typer.echo(f"{folder / 'report.json'}\n{folder / 'report.html'}")
+
+
+@app.command("audit")
+def audit(context: typer.Context, as_json: Json = False) -> None:
+    """Verify the journal's chain of hashes."""
+    session: Session = context.obj
+    contents = session.contents()
+    if not contents.records:
+        raise JournalError(f"there is no journal at {session.journal_path}")
+    found = {
+        "journal": str(session.journal_path),
+        "records": len(contents.records),
+        "head": contents.head,
+        "epochs": max(record.epoch for record in contents.records),
+        "unfinished_bytes": contents.torn,
+    }
+    text = f"{found['records']} records of {found['epochs']} runners, unbroken up to {contents.head}"
+    typer.echo(_json(found) if as_json else text)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except LeaseError as error:
+        _fail(str(error), BUSY)
+    except (SettingsError, PlanError, JournalError) as error:
+        _fail(str(error), BAD_INPUT)
+    except StepError as error:
+        _fail(f"{error}; nothing was changed", HALTED)
+    except CutoverError as error:
+        _fail(str(error), HALTED)
+
+
+def _fail(text: str, code: int) -> None:
+    typer.echo(f"cutover: {text}", err=True)
+    sys.exit(code)
+
+
+def main(run_app: Callable[[], None] = app) -> None:
+    """The entry point; turns errors into a line and an exit code."""
+    try:
+        with _errors():
+            run_app()
+    except KeyboardInterrupt:
+        _fail("stopped at once; a step may be half done. `cutover run` looks before it goes on", 130)

@@ -1,0 +1,1 @@
+"""What gates and checks ask of the world, one concern a file."""

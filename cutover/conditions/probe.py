@@ -1,0 +1,63 @@
+"""Whether the database can be reached from a cluster, tried by a pod that runs there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cutover.actions.base import Condition, Evidence
+from cutover.context import Context, fact
+from cutover.errors import StepError
+from cutover.ports import Side
+
+_SCRIPT = """\
+if greeting=$(nc -w 5 "$1" "$2" </dev/null 2>&1)
+then printf 'connected: %s' "$greeting"
+else printf 'no connection: %s' "$greeting"
+fi | tr -cd '[:print:]' | head -c 300 >/dev/termination-log
+"""
+"""A MySQL server greets whoever may connect with its version, and others with an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseReach(Condition):
+    """A pod in a cluster can, or cannot, connect to the source's database on its public address."""
+
+    side: Side
+    namespace: str
+    reachable: bool
+    seconds: float
+    """For one probe."""
+    within: float
+    """How long it may take until it is so."""
+
+    def describe(self) -> str:
+        """See Condition."""
+        verb = "reaches" if self.reachable else "does not reach"
+        return f"a pod on the {self.side} {verb} the database's public address"
+
+    def hold(self, context: Context) -> Evidence:
+        """See Condition."""
+        database = context.environment.database
+        address = fact(database.source.eip, "database.source.eip")
+        cluster = context.clusters[self.side]
+
+        def look() -> tuple[bool, str]:
+            result = cluster.run_pod(
+                self.namespace,
+                "landfall-probe",
+                context.environment.probe_image,
+                ["sh", "-c", _SCRIPT, "probe", address, str(database.port)],
+                self.seconds,
+            )
+            outcome, separator, rest = result.message.partition(": ")
+            if result.exit_code != 0 or not separator or outcome not in ("connected", "no connection"):
+                raise StepError(
+                    f"the probe on {cluster.context} could not look (exit code {result.exit_code}): "
+                    f"{result.message!r}"
+                )
+            admitted = outcome == "connected" and bool(rest) and "not allowed to connect" not in rest
+            open_ = outcome == "connected"
+            return (admitted if self.reachable else not open_), result.message
+
+        what = f"{address}:{database.port} from {cluster.context}"
+        return {"address": address, "seen": context.wait_for(what, self.within, look)}

@@ -1,0 +1,156 @@
+"""What a step may use: the settings, the outside world, remembered facts, and time within its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cutover.clock import Clock
+from cutover.errors import InterruptedRunError, StepError, StepTimeoutError
+from cutover.mover import Mover
+from cutover.ports import Approval, Cluster, Database, Dns, Side, Stacks, Web
+from stacks.settings import Environment, PlaceholderError, known
+
+POLL_SECONDS = 0.5
+"""The pause between two looks at something that is waited for."""
+
+
+@dataclass
+class Facts:
+    """What steps remembered for later ones, read from the journal and written through to it."""
+
+    values: dict[str, Any]
+    write: Callable[[str, Any], None]
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keeps a fact, durably."""
+        self.write(name, value)
+        self.values[name] = value
+
+    def recall(self, name: str) -> Any:
+        """A fact. Raises StepError where it was never remembered."""
+        if name not in self.values:
+            raise StepError(
+                f"the journal holds no fact {name!r}; the step that remembers it has not been done"
+            )
+        return self.values[name]
+
+
+def _forget(_name: str, _value: Any) -> None:
+    """Where facts go outside a run, such as in a preflight: nowhere."""
+
+
+@dataclass
+class Context:
+    """Given to every action and condition."""
+
+    environment: Environment
+    project: Path
+    clusters: Mapping[Side, Cluster]
+    stacks: Stacks
+    dns: Dns
+    web: Web
+    database: Database
+    mover: Mover
+    clock: Clock
+    say: Callable[[str], None]
+    """Progress, one line."""
+    facts: Facts = field(default_factory=lambda: Facts({}, _forget))
+    approval: Callable[[str, str], Approval | None] = lambda _step, _instructions: None
+    """A person's word on a step, once it has been given; asked with what they are to do."""
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the operator asked to stop."""
+    step: str = ""
+    """The id of the step that is being worked on."""
+    _deadlines: list[tuple[float, str]] = field(default_factory=list)
+
+    @contextmanager
+    def limit(self, seconds: float, what: str) -> Iterator[None]:
+        """Inside, waits raise StepTimeoutError once the seconds are over; limits nest."""
+        self._deadlines.append((self.clock.monotonic() + seconds, what))
+        try:
+            yield
+        finally:
+            self._deadlines.pop()
+
+    def remaining(self) -> float:
+        """Seconds until the nearest limit. Raises StepTimeoutError where it has passed."""
+        if not self._deadlines:
+            return float("inf")
+        deadline, what = min(self._deadlines)
+        left = deadline - self.clock.monotonic()
+        if left <= 0:
+            raise StepTimeoutError(f"{what} took longer than it may")
+        return left
+
+    def pause(self, seconds: float = POLL_SECONDS) -> None:
+        """Waits at a safe point.
+
+        Raises:
+            StepTimeoutError: a limit has passed.
+            InterruptedRunError: the operator asked to stop.
+        """
+        until = self.clock.monotonic() + min(seconds, self.remaining())
+        while True:
+            if self.stopping():
+                raise InterruptedRunError(f"stopped at a safe point, while waiting in step {self.step}")
+            left = until - self.clock.monotonic()
+            if left <= 0:
+                break
+            self.clock.sleep(min(left, 0.25))
+        self.remaining()
+
+    def wait_for(self, what: str, seconds: float, look: Callable[[], tuple[bool, str]]) -> str:
+        """Looks until it is so; returns what was seen, and says whenever that changes.
+
+        Raises:
+            StepTimeoutError: it was not so in time; the text says what was seen last.
+        """
+        last = ""
+        begun = self.clock.monotonic()
+        while True:
+            holds, seen = look()
+            if holds:
+                return seen
+            if seen != last:
+                self.say(f"waiting for {what}: {seen}")
+                last = seen
+            if self.clock.monotonic() - begun > seconds:
+                raise StepTimeoutError(f"waited {seconds:g} s for {what}; last seen: {seen}")
+            try:
+                self.pause()
+            except StepTimeoutError as error:
+                raise StepTimeoutError(f"{error}, while waiting for {what}; last seen: {seen}") from error
+
+    def stack(self, part: str) -> str:
+        """The name of one of the environment's stacks; `""` for the landing zone."""
+        return f"{self.environment.name}-{part}" if part else self.environment.name
+
+    def addresses(self, output: str) -> tuple[str, ...]:
+        """An output of the landing zone that lists addresses. Raises StepError where there are none."""
+        stack = self.stack("")
+        found = self.stacks.outputs(stack).get(output)
+        if not isinstance(found, list) or not found or not all(isinstance(item, str) for item in found):
+            raise StepError(
+                f"stack {stack} has no output {output!r} that lists addresses (it is {found!r}): "
+                f"run `pulumi up --stack {stack}` first"
+            )
+        return tuple(found)
+
+    def content(self, domain: str, side: Side) -> str:
+        """What a domain's record holds while a side serves. Raises StepError."""
+        settings = self.environment.domain(domain)
+        if side == "source":
+            return fact(settings.source, f"domains[{domain}].source")
+        return settings.target or self.addresses("ingress_addresses")[0]
+
+
+def fact(value: Any, place: str) -> str:
+    """A setting that its owner has filled in. Raises StepError where it is still a placeholder."""
+    try:
+        return str(known(value, place))
+    except PlaceholderError as error:
+        raise StepError(str(error)) from error

@@ -1,0 +1,195 @@
+"""What the cutover asks of the outside world, as interfaces: tests have worlds of their own behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from stacks.settings import Flips, WorkloadName
+
+Side = Literal["source", "target"]
+
+
+@dataclass(frozen=True)
+class WorkloadState:
+    """How many pods a workload should have and has."""
+
+    wanted: int
+    total: int
+    updated: int
+    ready: int
+    observed: bool
+    """Whether the cluster's controller has seen the latest change."""
+
+    @property
+    def settled(self) -> bool:
+        """All wanted pods are up to date and ready, and no others are left."""
+        return self.observed and self.wanted == self.total == self.updated == self.ready
+
+    def __str__(self) -> str:
+        return f"{self.ready} of {self.wanted} ready, {self.updated} up to date, {self.total} in all"
+
+
+@dataclass(frozen=True)
+class PodResult:
+    """How a pod that was started to look at something ended."""
+
+    exit_code: int
+    message: str
+    """What it wrote to its termination log."""
+
+
+@dataclass(frozen=True)
+class ObjectKind:
+    """A kind of namespaced Kubernetes object that can be listed and written."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+
+class Cluster(Protocol):
+    """One Kubernetes cluster. Every method raises StepError where the cluster does not answer or refuses."""
+
+    context: str
+    """Its name in the kubeconfig."""
+
+    def version(self) -> str:
+        """The server's version."""
+
+    def allowed(self, verb: str, group: str, resource: str, namespace: str) -> bool:
+        """Whether our credentials may do that."""
+
+    def kinds(self) -> Sequence[ObjectKind]:
+        """The kinds of namespaced objects that the cluster offers."""
+
+    def list(self, kind: ObjectKind, namespace: str) -> Sequence[dict[str, Any]]:
+        """The objects of a kind in a namespace, with apiVersion and kind filled in."""
+
+    def get(self, api_version: str, plural: str, namespace: str | None, name: str) -> dict[str, Any] | None:
+        """One object; None where it is not there."""
+
+    def server_side_apply(self, plural: str, manifest: Mapping[str, Any], manager: str) -> None:
+        """Creates or changes an object by server-side apply, without force."""
+
+    def workload(self, name: WorkloadName) -> WorkloadState:
+        """The state of a Deployment or StatefulSet."""
+
+    def run_pod(
+        self, namespace: str, name: str, image: str, command: Sequence[str], timeout_seconds: float
+    ) -> PodResult:
+        """Starts a pod, waits for its end and removes it."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource that an operation of Pulumi would touch."""
+
+    operation: str
+    """Pulumi's word for it: create, update, delete, replace, …"""
+    type: str
+    name: str
+    properties: tuple[str, ...] = ()
+    """Paths of the properties that differ."""
+
+    def __str__(self) -> str:
+        detail = f" ({', '.join(self.properties)})" if self.properties else ""
+        return f"{self.operation} {self.type.rpartition(':')[2]} {self.name}{detail}"
+
+
+class Stacks(Protocol):
+    """The Pulumi stacks of one environment. Every method raises StepError where Pulumi fails."""
+
+    def engine(self) -> str:
+        """The version of the Pulumi command."""
+
+    def outputs(self, stack: str) -> Mapping[str, Any]:
+        """A stack's outputs, secrets left out; empty where the stack does not exist."""
+
+    def flips(self, stack: str) -> Flips:
+        """The flip keys in the stack's file."""
+
+    def write_flips(self, stack: str, flips: Flips) -> None:
+        """Writes the stack's flip keys."""
+
+    def pending(self, stack: str) -> Sequence[str]:
+        """Operations that an interrupted run left open in the state."""
+
+    def drift(self, stack: str) -> Sequence[Change]:
+        """How the world differs from the state."""
+
+    def preview(self, stack: str, flips: Flips) -> Sequence[Change]:
+        """What `up` with these flip keys would do; the stack's file stays as it is."""
+
+    def up(self, stack: str, timeout_seconds: float) -> Sequence[Change]:
+        """Brings the world in line with the stack's file; returns what was changed."""
+
+    def repair(self, stack: str) -> Sequence[str]:
+        """Takes away the lock and the pending operations of a killed run; returns what was cleared."""
+
+
+@dataclass(frozen=True)
+class DnsAnswer:
+    """What one authoritative server says of a name."""
+
+    server: str
+    contents: tuple[str, ...]
+    ttl: int
+    """Seconds."""
+
+
+class Dns(Protocol):
+    """DNS, asked at the servers that are authoritative for a name."""
+
+    def authoritative(self, name: str, record_type: str, zone: str) -> Sequence[DnsAnswer]:
+        """The answers of all of the zone's servers. Raises StepError where one does not answer."""
+
+
+@dataclass(frozen=True)
+class WebAnswer:
+    """The outcome of one request."""
+
+    status: int | None
+    """None: there was no answer."""
+    seconds: float
+    error: str = ""
+    certificate_ends: datetime | None = None
+
+    @property
+    def good(self) -> bool:
+        """A 2xx answer."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+class Web(Protocol):
+    """Requests over https with a verified certificate; never raises for a bad answer."""
+
+    def ask(self, domain: str, path: str, address: str | None, timeout_seconds: float) -> WebAnswer:
+        """GET `https://domain/path`, at an address of its own or at the one that DNS answers."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A client that a database is serving."""
+
+    user: str
+    address: str
+
+
+class Database(Protocol):
+    """The databases' own view. Raises StepError where one does not answer or refuses."""
+
+    def connections(self, host: str) -> Sequence[Connection]:
+        """Who is connected to the environment's database on a host, ourselves left out."""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A person's word on a step."""
+
+    step: str
+    by: str
+    note: str
+    at: str

@@ -1,0 +1,377 @@
+"""The report of a run: its model is part of the public interface, with a schema version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cutover.errors import PlanError
+from cutover.history import History, Status, fold
+from cutover.journal import Record
+from cutover.plan import Plan
+from stacks.settings import CutoverSettings
+
+SCHEMA = 1
+Engine = Literal["official", "lab"]
+
+
+class Section(BaseModel):
+    """A part of the report."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StageReport(Section):
+    """One stage; `seconds` of its steps' last attempts together."""
+
+    id: str
+    outcome: str
+    seconds: float
+
+
+class StepReport(Section):
+    """One step; `seconds` of its last attempt, forward or back."""
+
+    id: str
+    stage: str
+    owner: str
+    outcome: str
+    seconds: float
+    attempts: int
+
+
+class Held(Section):
+    """Requests that were parked at the gate."""
+
+    count: int
+    max_ms: float
+
+
+class Percentiles(Section):
+    """In milliseconds; None where nothing was measured."""
+
+    p50: float | None
+    p99: float | None
+    max: float | None
+
+
+class Latencies(Section):
+    """In milliseconds, by the side that answered."""
+
+    source_p50: float | None
+    source_p99: float | None
+    target_p50: float | None
+    target_p99: float | None
+
+
+class StaleClients(Section):
+    """Clients that never ask DNS again."""
+
+    requests: int
+    failed: int
+
+
+class Traffic(Section):
+    """What the clients saw. `failed`: errors and time-outs, retries of the program's own not included."""
+
+    requests: int
+    failed: int
+    reads_failed: int
+    unknown_outcome: int
+    held: Held
+    writes_acknowledged: int
+    writes_lost: int
+    writes_duplicated: int
+    write_gap_ms: Percentiles
+    latency_ms: Latencies
+    stale_clients: StaleClients
+
+
+class RollbackReport(Section):
+    """What became of the writes on the target's database."""
+
+    writes_on_target: int
+    kept: int
+
+
+class Criterion(Section):
+    """One of the document's success criteria. `holds` is None where this run cannot judge it."""
+
+    id: str
+    title: str
+    holds: bool | None
+    evidence: str
+
+
+class Fault(Section):
+    """A fault that was injected on purpose."""
+
+    kind: str
+    at: str
+    step: str
+
+
+class Report(Section):
+    """The whole report."""
+
+    schema_version: int = SCHEMA
+    plan: str
+    plan_hash: str
+    environment: str
+    engine: Engine
+    outcome: str
+    started: str
+    finished: str
+    stages: tuple[StageReport, ...]
+    steps: tuple[StepReport, ...]
+    traffic: Traffic | None
+    rollback: RollbackReport | None
+    criteria: tuple[Criterion, ...]
+    faults_injected: tuple[Fault, ...] = ()
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """What a report holds that the journal does not know."""
+
+    engine: Engine
+    traffic: Traffic | None = None
+    series: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_report_input(traffic: Path | None, series: Path | None, engine: str) -> ReportInput:
+    """Reads the files. Raises PlanError that names the file and the place."""
+    if engine not in ("official", "lab"):
+        raise PlanError(f"--engine {engine}: expected official or lab")
+    found = None
+    if traffic is not None:
+        try:
+            found = Traffic.model_validate(_read(traffic))
+        except ValidationError as error:
+            places = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            raise PlanError(f"{traffic}: not the section `traffic` of a report: {places}") from error
+    chosen: Engine = "lab" if engine == "lab" else "official"
+    return ReportInput(chosen, found, _read(series) if series is not None else {})
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PlanError(f"{path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise PlanError(f"{path}: expected a JSON object")
+    return found
+
+
+def make_report(
+    plan: Plan, records: Iterable[Record], given: ReportInput, thresholds: CutoverSettings
+) -> Report:
+    """Builds the report from the journal. Raises PlanError where nothing was run yet."""
+    history = fold(records)
+    if not history.started:
+        raise PlanError("there is nothing to report: the plan was not run yet")
+    steps = tuple(
+        StepReport(
+            id=step.id,
+            stage=stage.id,
+            owner=step.owner,
+            outcome=_step_outcome(history, step.id),
+            seconds=history.step(step.id).seconds,
+            attempts=history.step(step.id).attempts,
+        )
+        for stage in plan.stages
+        for step in stage.steps
+    )
+    outcome = _outcome(history)
+    return Report(
+        plan=plan.id,
+        plan_hash=history.plan_hash,
+        environment=plan.environment,
+        engine=given.engine,
+        outcome=outcome,
+        started=history.started,
+        finished=history.finished,
+        stages=tuple(
+            _stage(stage.id, [step for step in steps if step.stage == stage.id]) for stage in plan.stages
+        ),
+        steps=steps,
+        traffic=given.traffic,
+        # Until the database is switched, nothing is ever written on the target's.
+        rollback=RollbackReport(writes_on_target=0, kept=0) if outcome == "rolled back" else None,
+        criteria=tuple(_criteria(history, outcome, given.traffic, thresholds)),
+        versions=_versions(history),
+    )
+
+
+def write_report(
+    folder: Path, plan: Plan, records: Iterable[Record], given: ReportInput, thresholds: CutoverSettings
+) -> Report:
+    """Writes report.json and report.html into a folder. Raises PlanError."""
+    from cutover.report_html import report_html  # noqa: PLC0415 - the page builds on this module's model
+
+    records = tuple(records)
+    made = make_report(plan, records, given, thresholds)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / "report.html").write_text(report_html(made, plan, records, given.series), encoding="utf-8")
+    except OSError as error:
+        raise PlanError(f"the report could not be written to {folder}: {error}") from error
+    return made
+
+
+def _step_outcome(history: History, step_id: str) -> str:
+    step = history.step(step_id)
+    if step.status == Status.PENDING and step.rounds:
+        return "undone"
+    return str(step.status)
+
+
+def _outcome(history: History) -> str:
+    if history.outcome.startswith("reached"):
+        return "succeeded"
+    if history.outcome in ("succeeded", "rolled back"):
+        return history.outcome
+    return "rolled back" if history.outcome.startswith("rolled back") else "halted"
+
+
+def _stage(stage_id: str, steps: list[StepReport]) -> StageReport:
+    outcomes = {step.outcome for step in steps}
+    word = next(iter(outcomes)) if len(outcomes) == 1 else "under way"
+    if "failed" in outcomes or "undo failed" in outcomes:
+        word = "failed"
+    return StageReport(id=stage_id, outcome=word, seconds=round(sum(step.seconds for step in steps), 3))
+
+
+def _criteria(
+    history: History, outcome: str, traffic: Traffic | None, thresholds: CutoverSettings
+) -> Iterable[Criterion]:
+    """The five success criteria of the document, as far as this run can judge them."""
+
+    def done(*steps: str) -> bool:
+        return all(history.step(step).status == Status.DONE for step in steps)
+
+    back = "rolled back: the services run on the source" if outcome == "rolled back" else ""
+    running = done("start-services", "switch-dns", "soak", "scale-down-source")
+    yield Criterion(
+        id="services-on-aws",
+        title="All services running properly on AWS infrastructure",
+        holds=running,
+        evidence=back
+        or ("pods ready, DNS settled on the target, soaked, source at 0" if running else _open(history)),
+    )
+    connections = history.step("start-services").evidence.get("held", {})
+    seen = [
+        found["seen"] for found in connections.values() if isinstance(found, dict) and "connections" in found
+    ]
+    yield Criterion(
+        id="database-verified",
+        title="Database functionality verified",
+        holds=bool(seen) and (done("start-services") or bool(back)),
+        evidence="; ".join(seen) or "live connections were not seen",
+    )
+    yield _no_disruption(traffic)
+    yield Criterion(
+        id="integrations",
+        title="All upstream and downstream integrations functioning correctly",
+        holds=None,
+        evidence="not judged: this plan has no stage `verify` yet",
+    )
+    yield _performance(traffic, thresholds)
+
+
+def _open(history: History) -> str:
+    left = [
+        f"{name}: {step.error or step.status}"
+        for name, step in history.steps.items()
+        if step.status != Status.DONE
+    ]
+    return "; ".join(left) or "not all steps were run"
+
+
+def _no_disruption(traffic: Traffic | None) -> Criterion:
+    holds, evidence = None, "not judged: no traffic was measured"
+    if traffic is not None:
+        bad = {
+            "failed": traffic.failed,
+            "reads failed": traffic.reads_failed,
+            "writes lost": traffic.writes_lost,
+            "writes duplicated": traffic.writes_duplicated,
+            "of stale clients failed": traffic.stale_clients.failed,
+        }
+        holds = not any(bad.values())
+        evidence = f"{traffic.requests} requests; " + ", ".join(
+            f"{count} {name}" for name, count in bad.items()
+        )
+    return Criterion(
+        id="no-disruption", title="No service disruption for end users", holds=holds, evidence=evidence
+    )
+
+
+def _performance(traffic: Traffic | None, thresholds: CutoverSettings) -> Criterion:
+    holds, evidence = None, "not judged: no traffic was measured on the target"
+    if traffic is not None and traffic.latency_ms.target_p99 is not None:
+        slowest = traffic.latency_ms.target_p99
+        holds = slowest <= thresholds.max_p99_ms
+        before = traffic.latency_ms.source_p99
+        evidence = (
+            f"99 % answered within {slowest:g} ms on the target, at most {thresholds.max_p99_ms:g} ms"
+            + (f"; {before:g} ms on the source" if before is not None else "")
+        )
+    return Criterion(
+        id="performance",
+        title="Performance metrics within acceptable thresholds",
+        holds=holds,
+        evidence=evidence,
+    )
+
+
+def _versions(history: History) -> dict[str, str]:
+    found = {"pulumi": history.engine}
+    for package in ("pulumi", "pulumi-kubernetes", "pulumi-cloudflare", "pulumi-aws", "kubernetes"):
+        try:
+            found[f"python {package}"] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Span:
+    """When a stage was worked on, from the journal."""
+
+    stage: str
+    direction: str
+    began: str
+    ended: str
+    ok: bool
+
+
+def spans(plan: Plan, records: Iterable[Record]) -> tuple[Span, ...]:
+    """The stages in the order in which they were worked on; consecutive steps of one stage in one span."""
+    found: list[Span] = []
+    begun: dict[str, str] = {}
+    known = {step.id for step in plan.steps}
+    for record in records:
+        step = record.data.get("step", "")
+        if step not in known:
+            continue
+        if record.kind == "intent":
+            begun[step] = record.at
+        if record.kind == "outcome" and step in begun and record.data["result"] != "blocked":
+            stage, direction = plan.stage_of(step).id, record.data["direction"]
+            span = Span(stage, direction, begun.pop(step), record.at, record.data["result"] == "done")
+            last = found[-1] if found else None
+            if last is not None and (last.stage, last.direction) == (stage, direction):
+                found[-1] = Span(stage, direction, last.began, span.ended, last.ok and span.ok)
+            else:
+                found.append(span)
+    return tuple(found)

@@ -1,0 +1,173 @@
+"""One use of the command line: where things stand, and how the parts are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cutover.approvals import Approvals
+from cutover.clock import Clock, SystemClock
+from cutover.clusters import KubernetesCluster
+from cutover.context import Context
+from cutover.database import MySql
+from cutover.dns_client import AuthoritativeDns
+from cutover.errors import PlanError, StepError
+from cutover.history import History, fold
+from cutover.journal import Contents, Journal, read_journal
+from cutover.lease import LocalLease, is_held
+from cutover.mover import ServerSideApply
+from cutover.plan import Plan, check_plan
+from cutover.plans import build_plan
+from cutover.pulumi_stacks import PulumiStacks
+from cutover.web import HttpsClient
+from stacks.settings import Environment, load_environment
+
+FOLDER = ".cutover"
+_PREVIEW_SECONDS = 300.0
+
+
+@dataclass
+class Session:
+    """The project's folder, an environment and a plan."""
+
+    project: Path
+    environment_name: str
+    plan_name: str
+    clock: Clock
+
+    @classmethod
+    def at(cls, project: Path, environment: str, plan: str) -> Session:
+        """With the machine's clock."""
+        return cls(project.resolve(), environment, plan, SystemClock())
+
+    @property
+    def folder(self) -> Path:
+        """Where journals, the lease and approvals stand."""
+        return self.project / FOLDER
+
+    @property
+    def journal_path(self) -> Path:
+        """This plan's journal."""
+        return self.folder / f"{self.environment_name}.{self.plan_name}.jsonl"
+
+    @property
+    def lease_path(self) -> Path:
+        """One lease for all plans of an environment."""
+        return self.folder / f"{self.environment_name}.lease"
+
+    @property
+    def approvals(self) -> Approvals:
+        """Where approvals are left for the runner."""
+        return Approvals(self.folder / "approvals" / f"{self.environment_name}.{self.plan_name}", self.clock)
+
+    def environment(self) -> Environment:
+        """Raises SettingsError."""
+        return load_environment(self.project, self.environment_name)
+
+    def plan(self) -> Plan:
+        """The plan, sound. Raises SettingsError, PlanError."""
+        plan = build_plan(self.plan_name, self.environment())
+        if problems := check_plan(plan):
+            raise PlanError(f"plan {plan.id} is not sound: {'; '.join(problems)}")
+        return plan
+
+    def contents(self) -> Contents:
+        """The journal as it stands, read only. Raises JournalError."""
+        return read_journal(self.journal_path)
+
+    def history(self) -> History:
+        """See fold. Raises JournalError."""
+        return fold(self.contents().records)
+
+    def running(self) -> bool:
+        """Whether a runner is at work."""
+        return is_held(self.lease_path)
+
+    @contextmanager
+    def journal(self, plan: Plan, *, adopt: bool = False) -> Iterator[Journal]:
+        """The journal, open for writing, under the lease.
+
+        Raises:
+            LeaseError: another runner holds it.
+            JournalError: see Journal.
+            PlanError: the journal was written for another plan and `adopt` is false.
+        """
+        before = self.contents()
+        last = max((record.epoch for record in before.records), default=0)
+        with LocalLease(self.lease_path, self.clock, last) as lease:
+            journal = Journal(self.journal_path, lease.epoch, self.clock)
+            try:
+                _open(journal, plan, adopt=adopt)
+                yield journal
+            finally:
+                journal.close()
+
+    def context(self, say: Callable[[str], None], stopping: Callable[[], bool]) -> Context:
+        """Everything that steps use. Raises SettingsError, StepError."""
+        environment = self.environment()
+        call = environment.cutover.timeouts.call
+        sides = environment.kubernetes
+        return Context(
+            environment=environment,
+            project=self.project,
+            clusters={
+                "source": KubernetesCluster(sides.source.context, call, self.clock),
+                "target": KubernetesCluster(sides.target.context, call, self.clock),
+            },
+            stacks=PulumiStacks(self.project, max(_PREVIEW_SECONDS, call)),
+            dns=AuthoritativeDns(call),
+            web=HttpsClient(),
+            database=MySql(environment.database, call),
+            mover=ServerSideApply(),
+            clock=self.clock,
+            say=say,
+            stopping=stopping,
+        )
+
+
+def _open(journal: Journal, plan: Plan, *, adopt: bool) -> None:
+    history = fold(journal.records)
+    if not history.plan_hash:
+        journal.append("opened", {"plan": plan.id, "plan_hash": plan.hash, "environment": plan.environment})
+        return
+    if (history.plan, history.environment) != (plan.id, plan.environment):
+        raise PlanError(
+            f"the journal {journal.path} belongs to plan {history.plan} of {history.environment}, not to "
+            f"{plan.id} of {plan.environment}"
+        )
+    if history.plan_hash == plan.hash:
+        return
+    unknown = sorted(set(history.steps) - {step.id for step in plan.steps})
+    if unknown:
+        raise PlanError(
+            f"the plan has changed since it was begun, and no longer has the steps {', '.join(unknown)}: "
+            "roll back with the version that it was begun with"
+        )
+    if not adopt:
+        raise PlanError(
+            "the plan or its settings have changed since it was begun. Look at `cutover plan show`; "
+            "to go on with the changed plan: add --adopt-plan"
+        )
+    journal.append("plan adopted", {"plan_hash": plan.hash, "before": history.plan_hash})
+
+
+def preflight(context: Context, plan: Plan) -> dict[str, object]:
+    """Runs the plan's preflight by itself. Raises StepError, PlanError."""
+    step = plan.step("preflight")
+    context.step = step.id
+    with context.limit(step.timeout_seconds, "preflight"):
+        return step.action.apply(context)
+
+
+def preview(context: Context, plan: Plan) -> list[tuple[str, tuple[str, ...]]]:
+    """What each step would change as the world stands now; a step that cannot be previewed says why."""
+    found = []
+    for step in plan.steps:
+        try:
+            lines = step.action.preview(context)
+        except StepError as error:
+            lines = (f"cannot be previewed yet: {error}",)
+        found.append((step.id, lines))
+    return found

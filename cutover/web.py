@@ -1,0 +1,68 @@
+"""Health checks over https: the certificate is verified, redirects are not followed."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import time
+from datetime import UTC, datetime
+
+from cutover.ports import WebAnswer
+
+PORT = 443
+
+
+class HttpsClient:
+    """Implements ports.Web."""
+
+    def __init__(self) -> None:
+        self._tls = ssl.create_default_context()
+
+    def ask(self, domain: str, path: str, address: str | None, timeout_seconds: float) -> WebAnswer:
+        """See ports.Web."""
+        begun = time.monotonic()
+        connection = _Connection(domain, address or domain, timeout_seconds, self._tls)
+        try:
+            connection.request("GET", path, headers={"User-Agent": "landfall", "Connection": "close"})
+            ends = connection.certificate_ends()
+            response = connection.getresponse()
+            response.read(65536)
+        except (OSError, http.client.HTTPException) as error:
+            return WebAnswer(None, time.monotonic() - begun, f"{type(error).__name__}: {error}")
+        finally:
+            connection.close()
+        return WebAnswer(response.status, time.monotonic() - begun, certificate_ends=ends)
+
+
+class _Connection(http.client.HTTPSConnection):
+    """A connection to an address of our choice, with the domain as the name in TLS and in the request."""
+
+    def __init__(self, domain: str, address: str, timeout: float, tls: ssl.SSLContext) -> None:
+        super().__init__(domain, PORT, timeout=timeout, context=tls)
+        self._address = address
+        self._tls = tls
+
+    def connect(self) -> None:
+        """Raises OSError also for an address that no service of ours can have."""
+        plain = socket.create_connection((self._address, PORT), self.timeout)
+        try:
+            _check_peer(self.host, plain.getpeername()[0])
+            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
+
+    def certificate_ends(self) -> datetime | None:
+        """Until when the server's certificate is valid."""
+        certificate = self.sock.getpeercert() if isinstance(self.sock, ssl.SSLSocket) else None
+        ends = (certificate or {}).get("notAfter")
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
+
+
+def _check_peer(host: str, address: str) -> None:
+    """Raises OSError for an address that no service of ours can have, such as that of a metadata service."""
+    peer = ipaddress.ip_address(address)
+    if peer.is_link_local or peer.is_unspecified or peer.is_multicast:
+        raise OSError(f"{host} leads to {peer}, which is not asked")
