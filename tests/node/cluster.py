@@ -78,6 +78,13 @@ class Cluster:
                 raise AssertionError(f"{kind} {name}: {json.dumps(found.get('status'), indent=1)}")
             time.sleep(0.1)
 
+    def poll(self, holds: Callable[[], Any], problem: str, timeout: float = 40.0) -> None:
+        """Wait until `holds()` is true."""
+        deadline = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < deadline, problem
+            time.sleep(0.1)
+
     def wait_gone(self, kind: str, name: str, namespace: str) -> None:
         self.kubectl("wait", "--for=delete", kind, name, "-n", namespace, "--timeout=40s")
 

@@ -25,6 +25,20 @@ from lab.kubernetes.node.processes import CLONE_NEWNS, mount, unshare
 
 _PRIVATE = 1 << 18
 _RECURSIVE = 1 << 14
+_WGET = """\
+#!/bin/sh
+# The wget of Debian's busybox 1.35 crashes when it is given a time-out: here another applet keeps the time.
+left=$#
+while [ "$left" -gt 0 ]; do
+    case $1 in
+        -T | --timeout) seconds=$2; shift 2; left=$((left - 2)) ;;
+        -T?*) seconds=${1#-T}; shift; left=$((left - 1)) ;;
+        --timeout=*) seconds=${1#*=}; shift; left=$((left - 1)) ;;
+        *) set -- "$@" "$1"; shift; left=$((left - 1)) ;;
+    esac
+done
+exec ${seconds:+timeout "$seconds"} busybox wget "$@"
+"""
 
 
 def _arguments() -> argparse.Namespace:
@@ -67,6 +81,10 @@ def _prepare_folder(folder: Path) -> Path:
     applets = folder / "applets"
     if not any(applets.iterdir()):
         subprocess.run([busybox, "--install", "-s", str(applets)], check=True, timeout=30)
+        wget = applets / "wget"
+        wget.unlink()
+        wget.write_text(_WGET, encoding="utf-8")
+        wget.chmod(0o755)
     return pods
 
 

@@ -71,19 +71,15 @@ class Pod:
         self._volumes: PodVolumes | None = None
         self._containers: list[Container] = []
         first = "PodInitializing" if spec.get("initContainers") else "ContainerCreating"
+        before = status.get("initContainerStatuses") or []
+        # init containers prepare what the new containers find: they run again
         self._inits = {
-            item["name"]: first_record(
-                item,
-                status.get("initContainerStatuses") or [],
-                sidecar=item.get("restartPolicy") == "Always",
-                initial="PodInitializing",
-            )
+            item["name"]: first_record(item, before, "Always", "PodInitializing")
             for item in spec.get("initContainers") or []
         }
+        before = status.get("containerStatuses") or []
         self._mains = {
-            item["name"]: first_record(
-                item, status.get("containerStatuses") or [], sidecar=False, initial=first
-            )
+            item["name"]: first_record(item, before, spec["restartPolicy"], first)
             for item in spec["containers"]
         }
 
@@ -166,7 +162,12 @@ class Pod:
                         self._mains[name] = replace(
                             record, state={"waiting": {"reason": "ContainerCreating"}}
                         )
-                mains = [self._container(item, place) for item in self._declared["spec"]["containers"]]
+                declared = self._declared["spec"]["containers"]
+                mains = [
+                    self._container(item, place)
+                    for item in declared
+                    if not self._mains[item["name"]].finished
+                ]
                 await asyncio.gather(*(container.run() for container in mains))
             await self._stop_containers()  # sidecars
         finally:
@@ -189,7 +190,7 @@ class Pod:
     def _container(self, declared: Object, place: Place) -> Container:
         spec = self._declared["spec"]
         records = self._inits if declared["name"] in self._inits else self._mains
-        policy = spec.get("restartPolicy", "Always")
+        policy = spec["restartPolicy"]
         if records is self._inits:
             # an init container that must succeed is tried again unless the pod says Never
             policy = declared.get("restartPolicy") or ("OnFailure" if policy == "Always" else policy)

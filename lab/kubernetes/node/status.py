@@ -60,18 +60,30 @@ def waiting(reason: str, message: str = "") -> Object:
     return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
 
 
-def first_record(container: Object, previous: Iterable[Object], *, sidecar: bool, initial: str) -> Record:
+def first_record(container: Object, previous: Iterable[Object], policy: str, initial: str) -> Record:
     """The record of a container before this agent first starts it.
 
-    Where an earlier agent has run it (it is in `previous`, the pod's container statuses), that run is over.
+    Where an earlier agent has run it (it is in `previous`, the pod's container statuses), that run is over,
+    and whether there is another one is for its restart policy to say.
     """
+    sidecar = container.get("restartPolicy") == "Always"
     record = Record(container["name"], container["image"], sidecar=sidecar, state=waiting(initial))
     for status in previous:
         if status["name"] == record.name and status.get("containerID"):
-            lost = {"exitCode": 137, "reason": "ContainerStatusUnknown", "containerID": status["containerID"]}
-            ended = status["state"].get("terminated") or status.get("lastState", {}).get("terminated") or lost
-            return replace(record, last={"terminated": ended}, restarts=status["restartCount"])
+            return _continued(record, status, policy)
     return record
+
+
+def _continued(record: Record, status: Object, policy: str) -> Record:
+    message = "the node agent that ran the container has ended"
+    lost = {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": message}
+    state, last = status["state"], status.get("lastState") or {}
+    if "waiting" in state and last:
+        return replace(record, last=last, restarts=status["restartCount"])
+    ended = {"terminated": state.get("terminated") or {**lost, "containerID": status["containerID"]}}
+    if restarts_after(policy, ended["terminated"]["exitCode"]):
+        return replace(record, last=ended, restarts=status["restartCount"] + 1)
+    return replace(record, state=ended, finished=True, restarts=status["restartCount"])
 
 
 def restarts_after(policy: str, exit_code: int) -> bool:
