@@ -29,6 +29,7 @@ API_PORT = 6443
 _ETCD_URL = "http://127.0.0.1:2379"
 _START_TIMEOUT_SECONDS = 120.0
 _PROBE_TIMEOUT_SECONDS = 5.0
+_KUBECTL_TIMEOUT_SECONDS = 90.0
 _PROBE_PAUSE_SECONDS = 0.2
 
 # Asked from inside the cluster's host, because an API need not be reachable from anywhere else.
@@ -46,6 +47,8 @@ USERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "node": ("landfall:node", ()),
     "ingress": ("landfall:ingress", ()),
     "cluster-dns": ("landfall:cluster-dns", ()),
+    # Velero runs beside the cluster as the service account that its own installer gives its rights to
+    "velero": ("system:serviceaccount:velero:velero", ("system:serviceaccounts",)),
     "controller-manager": ("system:kube-controller-manager", ()),
     "proxy": ("system:kube-proxy", ()),
 }
@@ -122,6 +125,26 @@ class ControlPlane:
     def entry(self) -> dict[str, Any]:
         """This cluster as an administrator's kubeconfig with one context."""
         return self._kubeconfig("admin")
+
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """The output of kubectl, as an administrator, in the cluster's host. Raises LabError if it fails."""
+        options = [f"--kubeconfig={self.kubeconfig('admin')}", f"--cache-dir={self.folder / 'discovery'}"]
+        command = self._world.command(self.spec.host, [str(self._tools.kubectl), *options, *arguments])
+        what = f"`kubectl {' '.join(arguments)}` in cluster {self.spec.name}"
+        try:
+            result = subprocess.run(
+                command,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_KUBECTL_TIMEOUT_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{what} did not end within {_KUBECTL_TIMEOUT_SECONDS:.0f} s") from error
+        if result.returncode != 0:
+            raise LabError(f"{what} failed: {result.stderr.strip()}")
+        return result.stdout
 
     def _process(self, name: str) -> str:
         return f"{self.spec.name}-{name}"
@@ -235,7 +258,7 @@ class ControlPlane:
             ],
             host=spec.host,
             env={"GOMAXPROCS": "2"},
-            ready=self._paced(lambda: self._answers(f"{spec.server}/readyz")),
+            ready=paced(lambda: self._answers(f"{spec.server}/readyz")),
             timeout=_START_TIMEOUT_SECONDS,
         )
 
@@ -295,20 +318,12 @@ class ControlPlane:
         )
 
     def _create_objects(self) -> None:
-        path = self.folder / "bootstrap.yaml"
-        path.write_text(yaml.safe_dump_all(bootstrap_objects(CLUSTER_DNS)))
-        result = self._kubectl("apply", "--server-side", "--field-manager=landfall-lab", "-f", str(path))
-        if result.returncode != 0:
-            raise LabError(f"cluster {self.spec.name} refused its first objects: {result.stderr.strip()}")
+        objects = yaml.safe_dump_all(bootstrap_objects(CLUSTER_DNS))
+        self.kubectl("apply", "--server-side", "--field-manager=landfall-lab", "-f", "-", stdin=objects)
 
     def _can_create_pods(self) -> bool:
-        return self._kubectl("get", "serviceaccount", "default", "-n", "default").returncode == 0
-
-    def _kubectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        options = [f"--kubeconfig={self.kubeconfig('admin')}", f"--cache-dir={self.folder / 'discovery'}"]
-        argv = [str(self._tools.kubectl), *options, "--request-timeout=20s", *arguments]
-        command = self._world.command(self.spec.host, argv)
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        accounts = self.kubectl("get", "serviceaccounts", "-n", "default", "-o", "name").split()
+        return "serviceaccount/default" in accounts
 
     def _answers(self, url: str) -> bool:
         pair = [str(self._pki / f"admin.{suffix}") for suffix in ("crt", "key")]
@@ -331,12 +346,15 @@ class ControlPlane:
                 )
             time.sleep(_PROBE_PAUSE_SECONDS)
 
-    def _paced(self, holds: Callable[[], bool]) -> Callable[[], bool]:
-        def paced() -> bool:
-            time.sleep(_PROBE_PAUSE_SECONDS)  # each look starts a process
-            return holds()
 
-        return paced
+def paced(holds: Callable[[], bool]) -> Callable[[], bool]:
+    """`holds`, looked at a few times a second: for looks that start a process."""
+
+    def look() -> bool:
+        time.sleep(_PROBE_PAUSE_SECONDS)
+        return holds()
+
+    return look
 
 
 def write_kubeconfig(path: Path, clusters: Sequence[ControlPlane]) -> None:
