@@ -1,0 +1,69 @@
+"""Settings of who may do what: on the cluster, and as the cutover's runner."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.settings.base import KubernetesName, Model, Owned
+
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$")]
+
+
+class ClusterAccess(Model):
+    """An IAM principal that may use the Kubernetes API."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    principal: Owned[RoleArn]
+    policy: Literal["cluster-admin", "admin", "edit", "view"]
+    namespaces: tuple[KubernetesName, ...] = ()
+    """Empty: the whole cluster."""
+
+    @model_validator(mode="after")
+    def _scope(self) -> Self:
+        if self.policy == "cluster-admin" and self.namespaces:
+            raise ValueError("namespaces: expected none for cluster-admin, which is for the whole cluster")
+        return self
+
+
+class RunnerSettings(Model):
+    """Who runs a cutover: the workspace instance, and people who may take its roles from elsewhere."""
+
+    operators: tuple[Owned[RoleArn], ...] = ()
+    """Principals that may assume the runner's roles besides the workspace instance, with MFA."""
+    session_minutes: Annotated[int, Field(ge=60, le=720)] = 240
+    """How long a session of a role may last."""
+
+
+class NotificationSettings(Model):
+    """Who is told of alarms and of what happens to databases."""
+
+    emails: tuple[Owned[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]], ...] = ()
+
+
+class WorkspaceSettings(Model):
+    """The instance that the cutover runs on."""
+
+    instance_type: Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9]+$")] = "t3.large"
+    disk_gib: Annotated[int, Field(ge=8, le=1024)] = 100
+    """Dumps pass through it."""
+    image_parameter: Annotated[str, Field(pattern=r"^/[\w/.-]+$")] = (
+        "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    )
+    """The public SSM parameter that names the newest image."""
+
+
+class VeleroSettings(Model):
+    """Where Velero keeps its backups, on both clusters."""
+
+    namespace: KubernetesName = "velero"
+    service_account: KubernetesName = "velero-server"
+    retention_days: Annotated[int, Field(ge=1, le=365)] = 30
+
+
+class PodRole(Model):
+    """A workload's own AWS rights."""
+
+    namespace: KubernetesName
+    service_account: KubernetesName
+    managed_policies: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of AWS managed policies or ARNs."""

@@ -1,0 +1,37 @@
+"""Settings of an ElastiCache replication group."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from components.settings.base import Model
+from components.settings.engines import CacheEngine, Release, cache_release
+
+
+class CacheSettings(Model):
+    """A primary with replicas in other zones, reached by TLS and as a named user."""
+
+    engine: CacheEngine = "redis"
+    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
+    """Quoted: "7.1"."""
+    node_type: Annotated[str, Field(pattern=r"^cache\.[a-z0-9]+\.[a-z0-9]+$")]
+    replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    """Besides the primary; one at least, so that a zone may fail."""
+    snapshot_retention_days: Annotated[int, Field(ge=1, le=35)] = 7
+    final_snapshot: bool = True
+    """Whether deleting the group leaves a snapshot."""
+    username: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{2,39}$")] = "application"
+    parameters: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def release(self) -> Release:
+        """What AWS says of the version."""
+        return cache_release(self.engine, self.version)
+
+    @model_validator(mode="after")
+    def _offered(self) -> Self:
+        try:
+            cache_release(self.engine, self.version)
+        except ValueError as error:
+            raise ValueError(f"version: {error}") from None
+        return self

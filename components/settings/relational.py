@@ -1,0 +1,84 @@
+"""Settings of an RDS database."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from components.settings.base import Model, Port
+from components.settings.engines import RelationalEngine, Release, relational_release
+
+InstanceClass = Annotated[str, Field(pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$")]
+RESERVED_USERS = (
+    "admin",
+    "administrator",
+    "awsuser",
+    "master",
+    "mysql",
+    "postgres",
+    "rdsadmin",
+    "root",
+    "sa",
+)
+PORTS: dict[RelationalEngine, int] = {"mysql": 3306, "postgres": 5432}
+
+
+class RelationalDatabaseSettings(Model):
+    """An RDS instance for MySQL or PostgreSQL, over several zones."""
+
+    engine: RelationalEngine
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")]
+    """Quoted. "8.4" takes its newest minor version and the automatic upgrades; "8.4.7" stays."""
+    parameter_family: str | None = None
+    """None: the family of the version."""
+    database_name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
+    """The database that is created empty."""
+    username: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,15}$")] = "landfall"
+    """The master user, whose password RDS keeps and rotates in Secrets Manager."""
+    instance_class: InstanceClass
+    storage_gib: Annotated[int, Field(ge=20, le=65536)]
+    maximum_storage_gib: Annotated[int, Field(ge=20, le=65536)]
+    """How far storage grows by itself."""
+    backup_retention_days: Annotated[int, Field(ge=7, le=35)] = 14
+    backup_window: Annotated[str, Field(pattern=r"^\d\d:\d\d-\d\d:\d\d$")] = "18:00-19:00"
+    """UTC; automatic backups are also what keeps the binary log."""
+    maintenance_window: Annotated[str, Field(pattern=r"^[a-z]{3}:\d\d:\d\d-[a-z]{3}:\d\d:\d\d$")] = (
+        "sun:19:30-sun:20:30"
+    )
+    """UTC; outside the backup window."""
+    final_snapshot: bool = True
+    """Whether deleting the instance leaves a snapshot."""
+    parameters: dict[str, str] = Field(default_factory=dict)
+    """Further engine parameters, such as the source's `lower_case_table_names` and `sql_mode`."""
+
+    @property
+    def release(self) -> Release:
+        """What AWS says of the version."""
+        return relational_release(self.engine, self.version)
+
+    @property
+    def family(self) -> str:
+        """The parameter group family."""
+        return self.parameter_family or self.release.family
+
+    @property
+    def port(self) -> Port:
+        """The engine's own port."""
+        return PORTS[self.engine]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        problems = []
+        try:
+            expected = self.release.family
+        except ValueError as error:
+            problems.append(f"version: {error}")
+        else:
+            if self.family != expected:
+                problems.append(f"parameter_family: expected {expected} for {self.engine} {self.version}")
+        if self.username in RESERVED_USERS:
+            problems.append(f"username: expected a name that nobody guesses, not {self.username}")
+        if self.maximum_storage_gib < self.storage_gib:
+            problems.append(f"maximum_storage_gib: expected at least storage_gib, {self.storage_gib}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
