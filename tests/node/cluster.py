@@ -91,6 +91,11 @@ class Cluster:
     def log(self, namespace: str, pod: str, container: str) -> str:
         return (self.node_folder / "logs" / f"{namespace}_{pod}_{container}.log").read_text()
 
+    def nginx_workers(self) -> list[str]:
+        """Process ids of the ingress's workers."""
+        (master,) = self.execute("cat", str(self.control_plane.folder / "ingress/nginx.pid")).stdout.split()
+        return self.execute("pgrep", "-P", master).stdout.split()
+
     def start_node(self) -> None:
         self._start(
             "node",

@@ -1,7 +1,8 @@
 """What pods of these tests run: an HTTP server that says who it is, drains on SIGTERM, and can misbehave.
 
 It listens on PORT, answers `GET /env/NAME`, `GET /file?PATH`, `POST /work` (after WORK_SECONDS) and
-`GET /ready`; on SIGTERM it is not ready any more, serves for DRAIN_SECONDS, finishes, and ends.
+`GET /ready`, and drops the connection of whatever comes to `/drop`. On SIGTERM it is not ready any more,
+serves for DRAIN_SECONDS, finishes, and ends.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ async def main() -> None:
         await asyncio.sleep(work_seconds)
         return web.json_response({"pod": os.environ["HOSTNAME"], "bytes": len(body), "host": request.host})
 
+    async def drop(request: web.Request) -> web.Response:
+        await request.read()
+        print(f"dropped {request.method}", flush=True)
+        if request.transport is not None:
+            request.transport.close()
+        return web.Response()
+
     async def ready(_request: web.Request) -> web.Response:
         unready = ending.is_set() or Path("/tmp/unready").exists()
         return web.Response(status=503 if unready else 200)
@@ -39,6 +47,7 @@ async def main() -> None:
             web.get("/env/{name}", environment),
             web.get("/file", file),
             web.get("/ready", ready),
+            web.route("*", "/drop", drop),
             web.route("*", "/{path:.*}", work),
         ]
     )

@@ -14,11 +14,22 @@ pytestmark = pytest.mark.lab
 
 
 def test_readiness_follows_its_probe(cluster: Cluster, namespace: str) -> None:
-    probe = {"exec": {"command": ["test", "-e", "/tmp/good"]}, "periodSeconds": 1, "failureThreshold": 1}
-    script = "trap 'rm /tmp/good' HUP; touch /tmp/good; while true; do sleep 0.1; done"
-    cluster.apply(objects.pod("ready", namespace, objects.shell(script, readinessProbe=probe)))
+    probe = {
+        "exec": {"command": ["grep", "yes", "/config/ready"]},
+        "periodSeconds": 1,
+        "failureThreshold": 1,
+    }
+    mounts = [{"name": "config", "mountPath": "/config"}]
+    wants = objects.shell("exec sleep 600", readinessProbe=probe, volumeMounts=mounts)
+    volumes = [{"name": "config", "configMap": {"name": "state"}}]
+    cluster.apply(
+        objects.config_map("state", namespace, ready="yes"),
+        objects.pod("ready", namespace, wants, volumes=volumes, terminationGracePeriodSeconds=1),
+    )
     cluster.wait_for("pod", "ready", namespace, ready)
-    cluster.kubectl("patch", "pod", "ready", "-n", namespace, "-p", '{"metadata":{"labels":{"seen":"yes"}}}')
+    cluster.apply(objects.config_map("state", namespace, ready="no"))
+    cluster.wait_for("pod", "ready", namespace, lambda pod: not ready(pod))
+    cluster.apply(objects.config_map("state", namespace, ready="yes"))
     pod = cluster.wait_for("pod", "ready", namespace, ready)
     assert container(pod)["restartCount"] == 0
 

@@ -48,10 +48,10 @@ class Traffic:
         self.answers: Counter[int] = Counter()
         self.errors: list[str] = []
         self.pods: Counter[str] = Counter()
-        self.slowest = 0.0
+        self.connections = 0
+        self.clients = clients
         self._url = url
         self._address = address
-        self._clients = clients
         self._tls = ssl.create_default_context(cadata=authority.decode() if authority else None)
         self._end = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -76,12 +76,18 @@ class Traffic:
     async def _run(self) -> None:
         connector = aiohttp.TCPConnector(limit=0, resolver=_Fixed(self._address), ssl=self._tls)
         limit = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
-        async with aiohttp.ClientSession(connector=connector, timeout=limit) as session:
-            await asyncio.gather(*(self._client(session, number) for number in range(self._clients)))
+        tracing = aiohttp.TraceConfig()
+        tracing.on_connection_create_end.append(self._connected)
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=limit, trace_configs=[tracing]
+        ) as session:
+            await asyncio.gather(*(self._client(session, number) for number in range(self.clients)))
+
+    async def _connected(self, *_: object) -> None:
+        self.connections += 1
 
     async def _client(self, session: aiohttp.ClientSession, number: int) -> None:
         while not self._end.is_set():
-            began = time.monotonic()
             try:
                 async with session.post(self._url, data=b"x" * 100) as response:
                     self.answers[response.status] += 1
@@ -89,5 +95,4 @@ class Traffic:
                         self.pods[(await response.json())["pod"]] += 1
             except (aiohttp.ClientError, TimeoutError) as error:
                 self.errors.append(f"{type(error).__name__}: {error}")
-            self.slowest = max(self.slowest, time.monotonic() - began)
             await asyncio.sleep(0.02 + number * 0.001)
