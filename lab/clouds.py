@@ -18,6 +18,7 @@ import boto3
 import yaml
 
 from lab import topology
+from lab.cloudflare.directory import NAME_SERVERS
 from lab.database import HuaweiDatabase
 from lab.engine.launcher import write_launcher
 from lab.kubernetes.certificates import Authority, write_private
@@ -115,7 +116,9 @@ class Clouds:
             "ttl": 300,
             "proxied": False,
         }
-        zones.write_text(json.dumps({"zones": [{"id": self.zone_id, "name": ZONE, "records": [record]}]}))
+        names = [{"name": server, "content": topology.PUBLIC_DNS, "ttl": 86400} for server in NAME_SERVERS]
+        zone = {"id": self.zone_id, "name": ZONE, "records": [record]}
+        zones.write_text(json.dumps({"zones": [zone], "names": names}))
         token = self.folder / "cloudflare-token"
         write_private(token, self._token.encode())
         argv = [
