@@ -1,8 +1,9 @@
 """Operations that moto lacks, by service. Each keeps botocore's shapes and AWS's errors."""
 
-from lab.aws.fakes import eks
+from lab.aws.fakes import corrections, eks
 
 
 def install() -> None:
     """Add them to moto's services in this process; doing it again changes nothing."""
     eks.install()
+    corrections.install()

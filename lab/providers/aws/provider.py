@@ -170,7 +170,7 @@ class AwsInstance:
 
         What a program states beside them is compared with the outputs.
         """
-        named = {name: value for name, value in (shapes.parse(row.id, identity) or {}).items() if resources.is_known(row, name)}
+        named = {name: value for name, value in (shapes.parse(row.id, identity) or {}).items() if resources.is_input(row, name)}
         if row.regional:
             named["region"] = live["region"]
         return self._seen(row, named | ({"tags": {}} if row.tags else {}), live)

@@ -57,6 +57,11 @@ def is_known(row: Row, name: str) -> bool:
     )
 
 
+def is_input(row: Row, name: str) -> bool:
+    """Whether creation takes a property."""
+    return bool(by_name(row, row.create, name)) or name in shapes.placeholders(row.create.parameters)
+
+
 def needs_replacement(row: Row, name: str) -> bool:
     """Whether a property cannot be changed in place."""
     if name in row.replace or name == "region":

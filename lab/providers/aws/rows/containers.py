@@ -174,7 +174,7 @@ ROWS = (
         updates=(
             Update(Call("UpdateAddon", {**_ADDON, "resolveConflicts": "{resolveConflictsOnUpdate}"}, rest=True)),
         ),
-        local=frozenset({"preserve", "resolveConflictsOnUpdate"}),
+        local=frozenset({"preserve", "resolveConflictsOnCreate", "resolveConflictsOnUpdate"}),
         required=("clusterName", "addonName"),
         settle=Settle("status", frozenset({"ACTIVE", "DEGRADED"}), _FAILED),
         tags=_tagging("arn"),

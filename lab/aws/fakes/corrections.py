@@ -1,0 +1,58 @@
+"""Where moto does something else than AWS, and landfall's stacks would notice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.ec2.responses import EC2Response
+from moto.s3.models import LOGGING_SERVICE_PRINCIPAL, FakeBucket
+
+from lab.aws.fakes.operation import Parameters, Place, follow
+
+
+def install() -> None:
+    """Correct all of it."""
+    follow(EC2Response, "ModifyVpcEndpoint", _route_endpoint)
+    follow(EC2Response, "DeleteVpcEndpoints", _forget_endpoints)
+    FakeBucket._log_permissions_enabled_policy = staticmethod(_may_deliver_logs)  # type: ignore[method-assign] # noqa: SLF001
+
+
+def _route_endpoint(place: Place, given: Parameters) -> None:
+    """A gateway endpoint's routes follow its route tables; moto makes them only at creation, and fails at deletion."""
+    backend = ec2_backends[place.account][place.region]
+    (endpoint,) = backend.describe_vpc_endpoints(vpc_end_point_ids=[given["VpcEndpointId"]])
+    if endpoint.vpc_endpoint_type.lower() != "gateway":
+        return
+    for table in given.get("AddRouteTableIds", []):
+        backend.create_route(
+            table, None, gateway_id=endpoint.id, destination_prefix_list_id=endpoint.destination_prefix_list_id
+        )
+    for table in given.get("RemoveRouteTableIds", []):
+        backend.delete_route(table, endpoint.destination_prefix_list_id)
+
+
+def _forget_endpoints(place: Place, given: Parameters) -> None:
+    """A deleted endpoint is gone; moto lists it as deleted for ever, and deletes its routes again."""
+    for endpoint in given["VpcEndpointIds"]:
+        ec2_backends[place.account][place.region].vpc_end_points.pop(endpoint, None)
+
+
+def _may_deliver_logs(target_bucket: Any, target_prefix: str | None) -> bool:
+    """Whether a bucket's policy lets S3's logging write into it; moto fails on a principal that is not an object."""
+    statements = json.loads(target_bucket.policy or b"{}").get("Statement", [])
+    start = f"arn:{target_bucket.partition}:s3:::{target_bucket.name}"
+    places = {start, f"{start}/*", f"{start}/{target_prefix or ''}*"}
+    return any(
+        statement.get("Effect") == "Allow"
+        and isinstance(statement.get("Principal"), dict)
+        and LOGGING_SERVICE_PRINCIPAL in _listed(statement["Principal"].get("Service"))
+        and "s3:PutObject" in _listed(statement.get("Action"))
+        and places & set(_listed(statement.get("Resource")))
+        for statement in statements
+    )
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
