@@ -124,6 +124,7 @@ class HuaweiDatabase:
         self._tls = tls
         self._socket = self._folder / "mariadb.sock"
         self._uplinked = False
+        self._bound = False
         self._admitted: set[str] = set()
         ca = str(tls.ca) if tls else None
         self.application = Login(DATABASE_NAME, PORT, SCHEMA, "boss", secrets.token_urlsafe(18), ca=ca)
@@ -163,17 +164,22 @@ class HuaweiDatabase:
         self._supervisor.stop(PROCESS, grace=15.0)
 
     def bind_eip(self) -> None:
-        """Gives the database its public address. Nobody is admitted on it yet."""
+        """Gives the database its public address; does nothing if it has it. Nobody is admitted on it yet."""
+        if self._bound:
+            return
         if not self._uplinked:
             self._world.link(WORLD, DATABASE_HOST, INTERNET_GATEWAY, UPLINK)
             self._world.route(DATABASE_HOST, "default", INTERNET_GATEWAY)
             self._world.route(WORLD, DATABASE_EIP, UPLINK)
             self._uplinked = True
         self._world.address(DATABASE_HOST, DATABASE_EIP)
+        self._bound = True
 
     def release_eip(self) -> None:
         """Takes the public address away again; connections on it hang, as they do in the cloud."""
-        self._world.drop_address(DATABASE_HOST, DATABASE_EIP)
+        if self._bound:
+            self._world.drop_address(DATABASE_HOST, DATABASE_EIP)
+            self._bound = False
 
     def allow(self, address: str) -> None:
         """Lets new connections from one source address in on the EIP; does nothing if it already is."""
