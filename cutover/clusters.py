@@ -27,7 +27,7 @@ class KubernetesCluster:
 
     def __init__(self, context: str, call_seconds: float, clock: Clock) -> None:
         """Raises StepError where the kubeconfig has no such context."""
-        self.context = context
+        self._context = context
         self._timeout = (min(CONNECT_SECONDS, call_seconds), call_seconds)
         self._clock = clock
         try:
@@ -38,6 +38,11 @@ class KubernetesCluster:
             raise StepError(f"the kubeconfig has no usable context {context!r}: {error}") from error
         self._client.configuration.retries = urllib3.Retry(2, backoff_factor=0.2)
         self._client.rest_client = client.rest.RESTClientObject(self._client.configuration)
+
+    @property
+    def context(self) -> str:
+        """See ports.Cluster."""
+        return self._context
 
     def version(self) -> str:
         """See ports.Cluster."""

@@ -53,8 +53,9 @@ class ObjectKind:
 class Cluster(Protocol):
     """One Kubernetes cluster. Every method raises StepError where the cluster does not answer or refuses."""
 
-    context: str
-    """Its name in the kubeconfig."""
+    @property
+    def context(self) -> str:
+        """Its name in the kubeconfig."""
 
     def version(self) -> str:
         """The server's version."""

@@ -54,8 +54,8 @@ class Expected:
     """The last part of its type, such as `DnsRecord`."""
     name: str
     operations: tuple[str, ...] = CREATES
-    back: tuple[str, ...] = UPDATES
-    """The operations that may take it back."""
+    back: tuple[str, ...] = CREATES
+    """The operations that may take it back: a flip that was cut short may first be declared on the way back."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -194,7 +194,8 @@ def _switch(parts: Parts) -> Stage:
                         for name in parts.domains
                     ),
                     expected=tuple(
-                        Expected(type="DnsRecord", name=name, operations=UPDATES) for name in parts.domains
+                        Expected(type="DnsRecord", name=name, operations=UPDATES, back=UPDATES)
+                        for name in parts.domains
                     ),
                 ),
                 gates=(*parts.ready("target", parts.workloads), *parts.serves("target")),
@@ -243,7 +244,7 @@ def _quiesce(parts: Parts) -> Stage:
                     flips=(Flip(key="stragglers", forward="forward", back="standby"),),
                     expected=(
                         *(
-                            Expected(type=expected.type, name=expected.name, operations=UPDATES)
+                            Expected(type=expected.type, name=expected.name, operations=UPDATES, back=UPDATES)
                             for expected in parts.selectors
                         ),
                     ),
@@ -280,7 +281,7 @@ def _quiesce(parts: Parts) -> Stage:
                         for key in parts.workloads
                     ),
                     expected=tuple(
-                        Expected(type=expected.type, name=expected.name, operations=UPDATES)
+                        Expected(type=expected.type, name=expected.name, operations=UPDATES, back=UPDATES)
                         for expected in map(parts.patch, parts.workloads)
                     ),
                 ),

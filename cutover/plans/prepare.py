@@ -83,7 +83,8 @@ def prepare(parts: Parts) -> Stage:
                     stack="edge",
                     flips=(Flip(key="ttl", forward="lowered", back="original"),),
                     expected=tuple(
-                        Expected(type="DnsRecord", name=name, operations=UPDATES) for name in parts.domains
+                        Expected(type="DnsRecord", name=name, operations=UPDATES, back=UPDATES)
+                        for name in parts.domains
                     ),
                 ),
                 way_back=Undo(timeout_seconds=parts.flip_seconds),
@@ -118,7 +119,7 @@ def prepare(parts: Parts) -> Stage:
                 title="Start the forwarder for stragglers on the source, unused",
                 owner=OPERATOR,
                 affects_service=False,
-                reason="clients that never ask DNS again are served by the old ingress; it stands ready ahead",
+                reason="clients that never ask DNS again stay with the old ingress; this stands ready ahead",
                 action=FlipStack(
                     stack="source",
                     flips=(Flip(key="stragglers", forward="standby", back="absent"),),

@@ -1,0 +1,49 @@
+"""Settings of a real shape, and worlds to run them in."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cutover.plan import Plan
+from cutover.plans import build_plan
+from stacks.settings import Environment
+from tests.cutover.world import SOURCE_ADDRESS, World
+
+ROOT = Path(__file__).parents[2]
+_SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"][
+    "landfall:environment"
+]
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    """The tracked settings with the placeholders filled in."""
+    found = copy.deepcopy(_SETTINGS)
+    found["database"]["source"]["eip"] = "203.0.113.30"
+    found["cloudflare"]["zones"]["truewatch.com"] = "a" * 32
+    found["domains"][0] |= {"record_id": "b" * 32, "source": SOURCE_ADDRESS}
+    found["cutover"]["timeouts"] = {"person": 60}
+    return found
+
+
+@pytest.fixture
+def environment(settings: dict[str, Any]) -> Environment:
+    return Environment.model_validate(settings)
+
+
+@pytest.fixture
+def plan(environment: Environment) -> Plan:
+    return build_plan("boss-corestone", environment)
+
+
+@pytest.fixture
+def world(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> World:
+    administrator = environment.database.administrator
+    monkeypatch.setenv(administrator.user_env, "root")
+    monkeypatch.setenv(administrator.password_env, "canary-password")
+    return World(environment)
