@@ -13,7 +13,7 @@ Fetch = Callable[[str, str], Awaitable[Object | None]]
 """Gives the ConfigMap or Secret (`configmaps` or `secrets`, name) of the pod's namespace; None if absent."""
 
 _REFERENCE = re.compile(r"\$(\$|\(([^()]+)\))")
-_QUANTITY = re.compile(r"^([0-9.]+)(m|[kMGTPE]i?)?$")
+_QUANTITY = re.compile(r"^([0-9.]+)(m|k|[MGTPE]|[KMGTPE]i)?$")
 _UNITS = {"m": 1e-3, **{u: 1000.0 ** (i + 1) for i, u in enumerate("kMGTPE")}}
 _UNITS |= {f"{u.upper()}i": 1024.0 ** (i + 1) for i, u in enumerate("kMGTPE")}
 
