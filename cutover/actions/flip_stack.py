@@ -55,7 +55,7 @@ class Expected:
     name: str
     operations: tuple[str, ...] = CREATES
     back: tuple[str, ...] = CREATES
-    """The operations that may take it back: a flip that was cut short may first be declared on the way back."""
+    """The operations that may take it back; one that was cut short may first be declared on the way back."""
 
 
 @dataclass(frozen=True, kw_only=True)
