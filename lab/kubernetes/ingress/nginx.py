@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ CONTROL_PORT = 10246  # on the loopback of the cluster's host, where the communi
 _CONTROL_SECONDS = 10.0
 _START_SECONDS = 20.0
 _STOP_SECONDS = 4.0
+_MOST_CONNECTIONS = 16384
 _MODULE_FOLDERS = ("/usr/lib/nginx/modules", "/usr/share/nginx/modules")
 _ROUTER = Path(__file__).with_name("router.lua")
 
@@ -28,7 +30,7 @@ class NginxError(Exception):
     """nginx could not be started, or did not take a table."""
 
 
-def configuration(listen: Sequence[str], folder: Path, modules: Path) -> str:
+def configuration(listen: Sequence[str], folder: Path, modules: Path, connections: int) -> str:
     """The text of nginx.conf."""
     plain = "\n".join(f"        listen {address}:80 default_server;" for address in listen)
     secure = "\n".join(f"        listen {address}:443 ssl http2 default_server;" for address in listen)
@@ -52,12 +54,11 @@ daemon off;
 user root;
 # one worker: it alone holds the routing table and the turns, and serves far more than a lab asks for
 worker_processes 1;
-worker_rlimit_nofile 65536;
 pid {folder}/nginx.pid;
 error_log stderr notice;
 load_module {modules}/ndk_http_module.so;
 load_module {modules}/ngx_http_lua_module.so;
-events {{ worker_connections 16384; }}
+events {{ worker_connections {connections}; }}
 http {{
     init_worker_by_lua_block {{
         router = dofile("{_ROUTER}")
@@ -135,6 +136,13 @@ http {{
 """
 
 
+def _connections() -> int:
+    """How many connections a worker may have; it needs a descriptor for each, and some for files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return _MOST_CONNECTIONS if most == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, most - 256)
+
+
 class Nginx:
     """One nginx and its files in `folder`."""
 
@@ -155,7 +163,7 @@ class Nginx:
         )
         write_private(self._folder / "default.pem", fake.certificate + fake.key)
         path = self._folder / "nginx.conf"
-        path.write_text(configuration(self._listen, self._folder, found[0]), encoding="utf-8")
+        path.write_text(configuration(self._listen, self._folder, found[0], _connections()), encoding="utf-8")
         # a session of its own, so that a signal to our group does not end it before us; it ends with us
         argv = ["setpriv", "--pdeathsig", "TERM", program, "-c", str(path), "-e", "stderr"]
         self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)

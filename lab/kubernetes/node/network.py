@@ -92,7 +92,7 @@ class Network:
                 ],
                 namespace=namespace,
             )
-        except NetworkError:
+        except BaseException:  # a pod that is deleted meanwhile cancels this: nothing of it may stay
             os.close(namespace)
             self._pool.give_back(address)
             raise
