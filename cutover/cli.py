@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -28,6 +29,7 @@ from cutover.errors import CutoverError, JournalError, LeaseError, PlanError, St
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
 from cutover.output import Output, stop_on_ctrl_c
 from cutover.plan import Plan, specification
+from cutover.pulumi_stacks import warm
 from cutover.report import read_report_input, write_report
 from cutover.runbook import markdown
 from cutover.runner import Result, Runner
@@ -169,6 +171,8 @@ def _work(session: Session, heading: Heading, *, adopt: bool, as_json: bool) -> 
         plan.stage(heading.until)
     output = Output(as_json=as_json)
     with stop_on_ctrl_c(output) as stopping, session.journal(plan, adopt=adopt) as journal, output:
+        # The providers' packages take seconds to load; no flip should wait for them.
+        threading.Thread(target=warm, name="warm", daemon=True).start()
         runner = Runner(plan, journal, session.context(output.say, stopping), session.approvals)
         result = runner.run(heading)
     _report_result(session, plan, result, as_json=as_json)

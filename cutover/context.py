@@ -145,7 +145,9 @@ class Context:
         settings = self.environment.domain(domain)
         if side == "source":
             return fact(settings.source, f"domains[{domain}].source")
-        return settings.target or self.addresses("ingress_addresses")[0]
+        if settings.target is not None:
+            return fact(settings.target, f"domains[{domain}].target")
+        return self.addresses("ingress_addresses")[0]
 
 
 def fact(value: Any, place: str) -> str:

@@ -100,6 +100,15 @@ class Change:
         return f"{self.operation} {self.type.rpartition(':')[2]} {self.name}{detail}"
 
 
+@dataclass(frozen=True)
+class BroughtUp:
+    """What `up` did."""
+
+    changes: tuple[Change, ...]
+    outputs: Mapping[str, Any]
+    """The stack's outputs, secrets left out."""
+
+
 class Stacks(Protocol):
     """The Pulumi stacks of one environment. Every method raises StepError where Pulumi fails."""
 
@@ -124,8 +133,8 @@ class Stacks(Protocol):
     def preview(self, stack: str, flips: Flips) -> Sequence[Change]:
         """What `up` with these flip keys would do; the stack's file stays as it is."""
 
-    def up(self, stack: str, timeout_seconds: float) -> Sequence[Change]:
-        """Brings the world in line with the stack's file; returns what was changed."""
+    def up(self, stack: str, timeout_seconds: float) -> BroughtUp:
+        """Brings the world in line with the stack's file."""
 
     def repair(self, stack: str) -> Sequence[str]:
         """Takes away the lock and the pending operations of a killed run; returns what was cleared."""

@@ -22,7 +22,7 @@ from pulumi.automation.errors import (
 from pulumi.automation.events import StepEventMetadata
 
 from cutover.errors import StepError
-from cutover.ports import Change
+from cutover.ports import BroughtUp, Change
 from cutover.pulumi_command import TimedCommand
 from stacks import builder_for
 from stacks.settings import Flips, SettingsError, load_flips, write_flips
@@ -55,7 +55,7 @@ class PulumiStacks:
                 found = self._existing(stack).outputs()
             except StackNotFoundError:
                 return {}
-        return {name: output.value for name, output in found.items() if not output.secret}
+        return _public(found)
 
     def flips(self, stack: str) -> Flips:
         """See ports.Stacks."""
@@ -78,11 +78,9 @@ class PulumiStacks:
         return [f"{item['type']} {_name(item['resource']['urn'])}" for item in operations]
 
     def drift(self, stack: str) -> Sequence[Change]:
-        """See ports.Stacks. A stack that holds nothing yet has no drift."""
+        """See ports.Stacks."""
         seen = _Seen()
         with _failing(stack, "looking for drift", seen), self._limit(self._seconds):
-            if not self._deployment(stack).get("resources"):
-                return []
             self._stack(stack).preview_refresh(on_event=seen.event)
         return seen.outcomes
 
@@ -94,12 +92,12 @@ class PulumiStacks:
             self._stack(stack).preview(on_event=seen.event, program=program)
         return seen.begun
 
-    def up(self, stack: str, timeout_seconds: float) -> Sequence[Change]:
+    def up(self, stack: str, timeout_seconds: float) -> BroughtUp:
         """See ports.Stacks."""
         seen = _Seen()
         with _failing(stack, "`up`", seen), self._limit(timeout_seconds):
-            self._stack(stack).up(on_event=seen.event, show_secrets=False)
-        return seen.begun
+            result = self._stack(stack).up(on_event=seen.event, show_secrets=False)
+        return BroughtUp(tuple(seen.begun), _public(result.outputs))
 
     def repair(self, stack: str) -> Sequence[str]:
         """See ports.Stacks. Flips touch what may be written twice, so what was pending is read again."""
@@ -154,6 +152,10 @@ class PulumiStacks:
             yield
         finally:
             self._command.seconds = before
+
+
+def _public(outputs: Mapping[str, automation.OutputValue]) -> dict[str, Any]:
+    return {name: output.value for name, output in outputs.items() if not output.secret}
 
 
 class _Seen:

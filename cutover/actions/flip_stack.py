@@ -139,22 +139,26 @@ def flip(
             f"the world differs from what {stack} declared: {_join(drift)}; nothing was changed. Find out "
             f"who changed it; then `pulumi refresh --stack {stack}` accepts it, `pulumi up` puts it back"
         )
-    wanted = with_values(stacks.flips(stack), values)
+    before = stacks.flips(stack)
+    wanted = with_values(before, values)
     changes = stacks.preview(stack, wanted)
     if refused := unexpected(changes, expected, back=back):
         raise StepError(
             f"the preview of {stack} holds what this step does not expect: {'; '.join(refused)}; "
             "nothing was changed"
         )
-    context.say(f"{stack}: {_join(changes) if changes else 'no change'}")
+    if wanted == before and not changes and not _not_flipped(stacks.outputs(stack).get("flipped"), values):
+        context.say(f"{stack}: nothing to do")
+        return {"stack": stack, "changes": []}
+    context.say(f"{stack}: {_join(changes) if changes else 'the state alone'}")
     stacks.write_flips(stack, wanted)
     done = stacks.up(stack, context.environment.cutover.timeouts.flip)
-    flipped = stacks.outputs(stack).get("flipped")
+    flipped = done.outputs.get("flipped")
     if missing := _not_flipped(flipped, values):
         raise StepError(
             f"{stack} was brought up, but its output `flipped` does not say {missing}: it is {flipped!r}"
         )
-    return {"stack": stack, "changes": [str(change) for change in done], "flipped": flipped}
+    return {"stack": stack, "changes": [str(change) for change in done.changes], "flipped": flipped}
 
 
 def unexpected(changes: Iterable[Change], expected: Iterable[Expected], *, back: bool) -> list[str]:

@@ -13,6 +13,7 @@ from cutover.errors import StepError
 from cutover.mover import Moved, Selection
 from cutover.ports import (
     Approval,
+    BroughtUp,
     Change,
     Connection,
     DnsAnswer,
@@ -147,14 +148,14 @@ class FakeStacks:
     def preview(self, stack: str, flips: Flips) -> Sequence[Change]:
         return [*_changes(self.states[stack], flips), *self.surprise]
 
-    def up(self, stack: str, timeout_seconds: float) -> Sequence[Change]:
+    def up(self, stack: str, timeout_seconds: float) -> BroughtUp:
         wanted = self.files[stack]
         found = self.preview(stack, wanted)
         if self.states[stack] != wanted:
             self.world.note(f"up {stack} {_difference(self.states[stack], wanted)}")
         self.world.change(stack, wanted)
         self.states[stack] = wanted
-        return found
+        return BroughtUp(tuple(found), self.outputs(stack))
 
     def repair(self, stack: str) -> Sequence[str]:
         self.repaired.append(stack)
