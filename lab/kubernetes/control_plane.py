@@ -120,7 +120,7 @@ class ControlPlane:
     @property
     def node_certificate(self) -> tuple[Path, Path]:
         """Certificate and key with which the node agent serves the kubelet's API to the API server."""
-        return self._pki / "node.crt", self._pki / "node.key"
+        return self._pki / "kubelet.crt", self._pki / "kubelet.key"
 
     def entry(self) -> dict[str, Any]:
         """This cluster as an administrator's kubeconfig with one context."""
@@ -169,7 +169,9 @@ class ControlPlane:
         server.write(self._pki, "apiserver")
         manager = authority.server("kube-controller-manager", ["localhost", "127.0.0.1"])
         manager.write(self._pki, "controller-manager-server")
-        authority.server(f"system:node:{spec.name}", [spec.name, spec.node_address]).write(self._pki, "node")
+        authority.server(f"system:node:{spec.name}", [spec.name, spec.node_address]).write(
+            self._pki, "kubelet"
+        )
         authority.client("kube-apiserver-kubelet-client", ["system:masters"]).write(
             self._pki, "kubelet-client"
         )

@@ -21,7 +21,10 @@ def bootstrap_objects(cluster_dns: str) -> list[Object]:
             _rule("", ["pods/binding"], ["create"]),
             _rule("", ["nodes", "nodes/status"], _ALL),
             _rule("", ["configmaps", "secrets", "services", "endpoints", "namespaces"], _READ),
-            _rule("", ["persistentvolumeclaims", "persistentvolumes", "serviceaccounts"], _READ),
+            _rule("", ["serviceaccounts"], _READ),
+            # it makes the volumes that claims ask for, whichever provisioner their class names
+            _rule("", ["persistentvolumeclaims", "persistentvolumes"], _ALL),
+            _rule("storage.k8s.io", ["storageclasses"], _READ),
             _rule("", ["serviceaccounts/token"], ["create"]),
             _rule("discovery.k8s.io", ["endpointslices"], _READ),
             _rule("coordination.k8s.io", ["leases"], _ALL),

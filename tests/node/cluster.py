@@ -40,9 +40,12 @@ class Cluster:
         self.authority = Authority("test web")
         self._kubectl = str(kubectl)
 
-    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+    def kubectl_result(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         options = [f"--kubeconfig={self.control_plane.kubeconfig('admin')}", "--request-timeout=20s"]
-        result = self.execute(self._kubectl, *options, *arguments, stdin=stdin)
+        return self.execute(self._kubectl, *options, *arguments, stdin=stdin)
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        result = self.kubectl_result(*arguments, stdin=stdin)
         if check and result.returncode != 0:
             raise AssertionError(f"kubectl {' '.join(arguments)}: {result.stderr}")
         return result.stdout
@@ -91,17 +94,26 @@ class Cluster:
     def log(self, namespace: str, pod: str, container: str) -> str:
         return (self.node_folder / "logs" / f"{namespace}_{pod}_{container}.log").read_text()
 
+    def make_namespace(self, name: str) -> None:
+        """A namespace in which pods can be made."""
+        self.kubectl("create", "namespace", name)
+        account = ("get", "serviceaccount", "default", "-n", name, "-o", "name")
+        self.poll(lambda: self.kubectl(*account, check=False), f"namespace {name} got no service account")
+
     def nginx_workers(self) -> list[str]:
         """Process ids of the ingress's workers."""
         (master,) = self.execute("cat", str(self.control_plane.folder / "ingress/nginx.pid")).stdout.split()
         return self.execute("pgrep", "-P", master).stdout.split()
 
     def start_node(self) -> None:
+        certificate, key = self.control_plane.node_certificate
         self._start(
             "node",
             "lab.kubernetes.node",
             *("--node", HOST, "--address", NODE, "--pods", POD_RANGE, "--cluster-dns", CLUSTER_DNS),
             *("--images", str(self.images), "--folder", str(self.node_folder), "--backoff", "1"),
+            *("--certificate", str(certificate), "--key", str(key)),
+            *("--authority", str(self.control_plane.authority)),
         )
 
     def start_ingress(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,16 +63,6 @@ def start(cluster: Cluster) -> None:
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own, removed afterwards without waiting."""
     name = request.node.name.removeprefix("test_").replace("_", "-")[:50].strip("-")
-    cluster.kubectl("create", "namespace", name)
-    _wait_for_account(cluster, name)
+    cluster.make_namespace(name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
-
-
-def _wait_for_account(cluster: Cluster, namespace: str) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if cluster.kubectl("get", "serviceaccount", "default", "-n", namespace, "-o", "name", check=False):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"namespace {namespace} got no service account")

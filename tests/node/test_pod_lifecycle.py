@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 import pytest
 
 from tests.node import objects
-from tests.node.cluster import Cluster
+from tests.node.cluster import NODE, Cluster
 from tests.node.test_pods import NEVER, container, ended, ready
 
 pytestmark = pytest.mark.lab
@@ -145,3 +146,51 @@ def test_an_agent_started_again_takes_its_pods_over(cluster: Cluster, namespace:
     pod = cluster.wait_for("pod", "stays", namespace, lambda pod: container(pod)["restartCount"] == 1)
     assert cluster.wait_for("pod", "stays", namespace, ready)
     assert container(pod)["lastState"]["terminated"]["exitCode"] == 137
+
+
+def test_kubectl_reads_logs_and_runs_commands(cluster: Cluster, namespace: str) -> None:
+    script = "echo one; echo two; test -e /again/x || { touch /again/x; exit 1; }; exec sleep 600"
+    wants = objects.shell(script, volumeMounts=[{"name": "again", "mountPath": "/again"}])
+    volumes = [{"name": "again", "emptyDir": {}}]
+    cluster.apply(
+        objects.pod("asked", namespace, wants, volumes=volumes, terminationGracePeriodSeconds=1),
+        objects.pod("done", namespace, objects.shell("echo a; sleep 1; echo b"), **NEVER),
+    )
+    cluster.wait_for("pod", "asked", namespace, lambda pod: container(pod)["restartCount"] and ready(pod))
+    asked = ("asked", "-n", namespace)
+    assert cluster.kubectl("logs", *asked) == "one\ntwo\n"
+    assert cluster.kubectl("logs", *asked, "--tail=1") == "two\n"
+    assert cluster.kubectl("logs", *asked, "--previous") == "one\ntwo\n"
+    cluster.wait_for("pod", "done", namespace, lambda pod: container(pod)["state"] != {"waiting": {}})
+    assert cluster.kubectl("logs", "done", "-n", namespace, "--follow") == "a\nb\n"
+    assert cluster.kubectl("exec", *asked, "--", "sh", "-c", "echo $HOSTNAME") == "asked\n"
+    given = cluster.kubectl("exec", "-i", *asked, "--", "cat", stdin="from here\n")
+    assert given == "from here\n"
+    failed = cluster.kubectl_result("exec", *asked, "--", "sh", "-c", "echo why >&2; exit 5")
+    assert failed.returncode == 5
+    assert "why" in failed.stderr
+
+
+def test_the_node_agent_answers_the_api_server_alone(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(objects.pod("private", namespace, objects.shell("echo secret"), **NEVER))
+    cluster.wait_for("pod", "private", namespace, ended)
+    pki = cluster.control_plane.folder / "pki"
+    script = """
+import http.client, ssl, sys
+context = ssl._create_unverified_context()
+if len(sys.argv) > 3:
+    context.load_cert_chain(sys.argv[3], sys.argv[4])
+connection = http.client.HTTPSConnection(sys.argv[1], 10250, timeout=10, context=context)
+connection.request("GET", sys.argv[2])
+print(connection.getresponse().status)
+"""
+    path = f"/containerLogs/{namespace}/private/main"
+
+    def ask(*user: str) -> str:
+        certificate = [str(pki / f"{user[0]}.{suffix}") for suffix in ("crt", "key")] if user else []
+        result = cluster.execute(sys.executable, "-c", script, NODE, path, *certificate)
+        return result.stdout.strip() or result.stderr.strip().splitlines()[-1]
+
+    assert ask("kubelet-client") == "200"
+    assert ask("ingress") == "403"
+    assert not ask().isdigit()

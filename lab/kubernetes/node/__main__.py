@@ -17,11 +17,12 @@ import aiohttp
 
 from lab.kubernetes.node.agent import Agent, separate_file_systems
 from lab.kubernetes.node.api import Api, Informer, load_kubeconfig
-from lab.kubernetes.node.claims import Claims
 from lab.kubernetes.node.images import Images
+from lab.kubernetes.node.kubelet_api import Certificates, serve
 from lab.kubernetes.node.network import Network
 from lab.kubernetes.node.pod import Node
 from lab.kubernetes.node.processes import CLONE_NEWNS, mount, unshare
+from lab.kubernetes.node.storage import Storage
 
 _PRIVATE = 1 << 18
 _RECURSIVE = 1 << 14
@@ -51,8 +52,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cluster-dns", required=True, help="nameserver of pods")
     parser.add_argument("--images", type=Path, required=True, help="JSON or YAML: what an image runs")
     parser.add_argument("--folder", type=Path, required=True, help="the agent's own: logs/, volumes/")
+    parser.add_argument("--certificate", type=Path, help="for kubectl logs and exec; with --key, --authority")
+    parser.add_argument("--key", type=Path)
+    parser.add_argument("--authority", type=Path, help="authority of the API server's own client certificate")
     parser.add_argument("--backoff", type=float, default=10.0, help="first pause, in seconds, after a crash")
-    return parser.parse_args()
+    options = parser.parse_args()
+    serving = (options.certificate, options.key, options.authority)
+    if any(serving) and not all(serving):
+        parser.error("--certificate, --key and --authority go together")
+    return options
 
 
 def _first_address() -> str:
@@ -112,15 +120,22 @@ async def _serve(options: argparse.Namespace) -> None:
             network=Network(options.pods),
             session=session,
             services=lambda: list(services.objects.values()),
-            claim=Claims(api, folder / "volumes").folder,
+            storage=Storage(api, folder / "volumes"),
         )
-        main = asyncio.ensure_future(Agent(node, api, services).run())
+        agent = Agent(node, api, services)
+        runner = None
+        if options.certificate:
+            certificates = Certificates(options.certificate, options.key, options.authority)
+            runner = await serve(node.address, certificates, agent.find)
+        main = asyncio.ensure_future(agent.run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, main.cancel)
         try:
             await main
         except asyncio.CancelledError:
             logging.getLogger(__name__).info("stopped")
+        if runner is not None:
+            await runner.cleanup()
 
 
 def main() -> int:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.kubernetes.node.api import Api, ApiError, Informer, Object
+from lab.kubernetes.node.container import Container
+from lab.kubernetes.node.kubelet_api import FEATURE, PORT
 from lab.kubernetes.node.pod import Node, Pod
 from lab.kubernetes.node.status import timestamp
 
@@ -51,12 +53,23 @@ class Agent:
         await self._services.synced.wait()  # before the first container: its environment names services
         try:
             await asyncio.gather(
-                first, *(informer.run() for informer in watched[1:]), self._heartbeat(), self._renew_status()
+                first,
+                *(informer.run() for informer in watched[1:]),
+                self._heartbeat(),
+                self._renew_status(),
+                self._node.storage.run(),
             )
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def find(self, namespace: str, pod_name: str, name: str) -> Container | None:
+        """A container of a pod that runs here."""
+        for pod in self._pods.values():
+            if (pod.namespace, pod.name) == (namespace, pod_name):
+                return pod.container(name)
+        return None
 
     # --- pods ---
 
@@ -111,6 +124,7 @@ class Agent:
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": named, "target": target}
         while metadata["uid"] in self._unbound:
             try:
+                await self._node.storage.choose_node(pod, self._node.name)
                 await self._api.create(path, binding)
             except ApiError as error:
                 if error.status in (404, 409):  # gone, or bound by an attempt whose answer was lost
@@ -227,6 +241,8 @@ def node_status(address: str, now: datetime) -> Object:
         for kind in ("MemoryPressure", "DiskPressure", "PIDPressure")
     ]
     return {
+        "declaredFeatures": [FEATURE],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": PORT}},
         "capacity": capacity,
         "allocatable": capacity,
         "addresses": [{"type": "InternalIP", "address": address}],

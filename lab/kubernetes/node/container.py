@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from lab.kubernetes.node.api import ApiError, Object
 from lab.kubernetes.node.environment import ConfigError, expand
 from lab.kubernetes.node.grace import Backoff, Grace
 from lab.kubernetes.node.images import DEFAULT_PATH, Image, ImageError, command_line
+from lab.kubernetes.node.kubelet_api import LogPart
 from lab.kubernetes.node.place import Place
 from lab.kubernetes.node.probes import ProbeError, Target, perform, supervise
 from lab.kubernetes.node.processes import Process, Result, run
@@ -66,6 +67,7 @@ class Container:
         self._stopping = False
         self._starting = asyncio.Lock()
         self._runs = 0
+        self._log_starts: list[int] = []
         self._crashes = Backoff(place.backoff, first=0.0)
         self._pulls = Backoff(place.backoff, first=place.backoff)
 
@@ -171,6 +173,7 @@ class Container:
             "argv": argv,
             "env": self._environment,
         }
+        self._log_starts.append(self._log.stat().st_size if self._log.exists() else 0)
         return await launch(specification, self._log)
 
     async def _live(self) -> int:
@@ -178,7 +181,7 @@ class Container:
         process = self._process
         if process is None:
             return int(self.record.state["terminated"]["exitCode"])
-        began, log_start = time.monotonic(), self._log.stat().st_size
+        began = time.monotonic()
         probes = asyncio.ensure_future(self._probe())
         try:
             code = await process.wait()
@@ -188,7 +191,7 @@ class Container:
         code = code if code >= 0 else 128 - code
         started_at = self.record.state["running"]["startedAt"]
         reason = "Completed" if code == 0 else "Error"
-        self._ended(code, reason, started_at, self._message(code, log_start))
+        self._ended(code, reason, started_at, self._message(code))
         if time.monotonic() - began > _STEADY_SECONDS:
             self._crashes.reset()
         # its mounts may take a moment to go; what stays behind goes with the pod's folder
@@ -238,17 +241,32 @@ class Container:
         return Target(self._place.address, self._declared, self._place.session, self._execute)
 
     async def _execute(self, command: Sequence[str], timeout: float) -> Result:
+        entry = self.enter(command)
+        if entry is None:
+            return Result(1, "the container does not run")
+        return await run(entry[0], timeout=timeout, env=entry[1])
+
+    def enter(self, command: Sequence[str]) -> tuple[list[str], Mapping[str, str]] | None:
+        """How to run a command in it: arguments and environment; None while it does not run."""
         process = self._process
         if process is None or not process.running:
-            return Result(1, "the container does not run")
-        argv = [*_ENTER, "--target", str(process.pid), *_WITH_PARENT, *command]
-        return await run(argv, timeout=timeout, env=self._environment)
+            return None
+        return [*_ENTER, "--target", str(process.pid), *_WITH_PARENT, *command], self._environment
 
-    def _message(self, code: int, log_start: int) -> str:
+    def log_part(self, *, previous: bool) -> LogPart | None:
+        """Where the output of the current or the previous run lies; None if there is no such run."""
+        runs, run_number = self._log_starts, -2 if previous else -1
+        if len(runs) < -run_number:
+            return None
+        if previous:
+            return LogPart(self._log, runs[-2], runs[-1])
+        return LogPart(self._log, runs[-1], self._log.stat().st_size if self.record.finished else None)
+
+    def _message(self, code: int) -> str:
         written = (self._folder / "termination-log").read_bytes()[:_MESSAGE_BYTES]
         if not written and code and self._declared.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             with self._log.open("rb") as file:
-                file.seek(max(log_start, self._log.stat().st_size - _LOG_MESSAGE_BYTES))
+                file.seek(max(self._log_starts[-1], self._log.stat().st_size - _LOG_MESSAGE_BYTES))
                 written = file.read()
         return written.decode(errors="replace")
 

@@ -22,6 +22,7 @@ from lab.kubernetes.node.network import Network, NetworkError, PodNetwork
 from lab.kubernetes.node.place import Place, name_files
 from lab.kubernetes.node.report import Reporter
 from lab.kubernetes.node.status import Record, Records, Surroundings, first_record, pod_status
+from lab.kubernetes.node.storage import Storage
 from lab.kubernetes.node.volumes import PodVolumes, Sources
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Node:
     network: Network
     session: aiohttp.ClientSession
     services: Callable[[], Sequence[Object]]
-    claim: Callable[[str, str], Awaitable[Path]]
+    storage: Storage
 
 
 class Pod:
@@ -62,6 +63,7 @@ class Pod:
         self._declared = declared
         self._folder = node.folder / metadata["uid"]
         self.namespace: str = metadata["namespace"]
+        self.name: str = metadata["name"]
         self._title = f"{metadata['namespace']}_{metadata['name']}"
         self._surroundings = Surroundings(node.address, None, datetime.now(UTC))
         self._reporter = Reporter(node.api, declared, self._status)
@@ -99,6 +101,10 @@ class Pod:
             self._end.set()
         else:
             self._grace.shorten(seconds)
+
+    def container(self, name: str) -> Container | None:
+        """One of its containers, if it has been made."""
+        return next((each for each in self._containers if each.record.name == name), None)
 
     def refers_to(self, kind: str, name: str) -> bool:
         """Whether a volume of it shows this ConfigMap or Secret (`configMap` or `secret`)."""
@@ -287,7 +293,7 @@ class Pod:
         return await self._node.api.find(f"/api/v1/namespaces/{namespace}/{kind}/{name}")
 
     async def _claim(self, name: str) -> Path:
-        return await self._node.claim(self._declared["metadata"]["namespace"], name)
+        return await self._node.storage.folder(self._declared["metadata"]["namespace"], name)
 
     async def _token(self, audience: str | None, seconds: int) -> str:
         metadata, spec = self._declared["metadata"], self._declared["spec"]
