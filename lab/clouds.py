@@ -23,6 +23,7 @@ from lab.database import HuaweiDatabase
 from lab.engine.launcher import write_launcher
 from lab.kubernetes.certificates import Authority, write_private
 from lab.kubernetes.control_plane import ClusterSpec, ControlPlane, write_kubeconfig
+from lab.kubernetes.node.images import BUILT_IN
 from lab.services.images import images
 from lab.setup import Tools
 from lab.supervisor import Supervisor
@@ -33,6 +34,7 @@ REGION = "ap-southeast-1"
 ZONE = "truewatch.com"
 DOMAIN = "bill.truewatch.com"
 SERVICES_NAMESPACE = "billing-guance-intl"
+_TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 _MANIFESTS = Path(__file__).parent / "manifests"
 _KUBECTL_TIMEOUT_SECONDS = 90.0
 _OPERATOR_TIMEOUT_SECONDS = 900.0
@@ -148,7 +150,7 @@ class Clouds:
         control_plane.start()
         own = control_plane.folder
         images_file = own / "images.json"
-        images_file.write_text(json.dumps(images()))
+        images_file.write_text(json.dumps({**images(), "nginx": self._nginx_image()}))
         node = [
             *_module("lab.kubernetes.node"),
             *("--kubeconfig", str(control_plane.kubeconfig("node")), "--node", place.host),
@@ -165,6 +167,11 @@ class Clouds:
         ]
         self.supervisor.start(f"{place.host}-cluster-dns", dns, host=place.host)
         self._clusters.append(Cluster(place, control_plane))
+
+    def _nginx_image(self) -> dict[str, object]:
+        """nginx with the lab's authority among those it trusts, as a company's own base image has it."""
+        image = BUILT_IN["nginx"].model_dump(mode="json")
+        return {**image, "files": {**image["files"], _TRUSTED: self._web_authority.certificate.decode()}}
 
     def _start_ingress(self, place: Place, addresses: Sequence[str]) -> None:
         (cluster,) = (cluster for cluster in self._clusters if cluster.place is place)

@@ -171,7 +171,6 @@ class _Rehearsal:
             ("domains", 0, "record_id"): self._clouds.record_id,
             ("domains", 0, "source"): topology.HUAWEI_INGRESS,
             ("database", "source", "eip"): topology.DATABASE_EIP,
-            ("forwarder_ca_bundle",): str(self._clouds.web_ca),
         }
 
     def _up(self, stack: str) -> None:
