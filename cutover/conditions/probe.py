@@ -13,7 +13,7 @@ _SCRIPT = """\
 if greeting=$(nc -w 5 "$1" "$2" </dev/null 2>&1)
 then printf 'connected: %s' "$greeting"
 else printf 'no connection: %s' "$greeting"
-fi | tr -cd '[:print:]' | head -c 300 >/dev/termination-log
+fi | tr -cd '\\040-\\176' | head -c 300 >/dev/termination-log
 """
 """A MySQL server greets whoever may connect with its version, and others with an error."""
 
