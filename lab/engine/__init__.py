@@ -4,5 +4,5 @@ It speaks the official gRPC protocol to the unmodified Python SDK and to provide
 `PULUMI_DEBUG_PROVIDERS`, and keeps its state in the official checkpoint format. All else it refuses by name.
 """
 
-# The version whose behaviour is followed. The Automation API parses it and derives from it what it may ask for.
+# The version whose behaviour is followed. The Automation API derives from it what it may ask for.
 VERSION = "3.260.0"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from lab.engine.errors import EngineError, Refused
+from lab.engine.errors import EngineError, RefusedError
 
 ORGANIZATION = "organization"
 
@@ -41,7 +41,8 @@ class StackName:
         parts = text.split("/")
         if not all(parts) or len(parts) not in {1, 3} or (len(parts) == 3 and parts[0] != ORGANIZATION):
             raise EngineError(
-                f"stack names must be <name> or {ORGANIZATION}/<project>/<name> in a file backend, not {text!r}"
+                f"stack names must be <name> or {ORGANIZATION}/<project>/<name> in a file backend, "
+                f"not {text!r}"
             )
         return cls(parts[1], parts[2]) if len(parts) == 3 else cls(project, text)
 
@@ -61,12 +62,12 @@ class Backend:
         """Takes a `file://` URL; its folder must exist.
 
         Raises:
-            Refused: another kind of URL.
+            RefusedError: another kind of URL.
             EngineError: the folder does not exist.
         """
         parts = urlsplit(url)
         if parts.scheme != "file":
-            raise Refused(f"the backend {parts.scheme or url!r}")
+            raise RefusedError(f"the backend {parts.scheme or url!r}")
         self.url = url
         path = unquote(parts.netloc + parts.path)
         self._folder = Path(path).expanduser()
@@ -141,8 +142,8 @@ class Backend:
         if not others:
             return
         lines = [
-            f"the stack is currently locked by {len(others)} lock(s). Either wait for the other process(es) to "
-            "end or delete the lock file with `pulumi cancel`."
+            f"the stack is currently locked by {len(others)} lock(s). Either wait for the other process(es) "
+            "to end or delete the lock file with `pulumi cancel`."
         ]
         for path in others:
             try:

@@ -32,7 +32,18 @@ def compare(old: Properties, new: Properties, answer: Diff) -> Diff:
     """A diff of the inputs themselves, where a provider leaves the comparison to the engine."""
     detailed = dict(_leaves("", values.plain(old), values.plain(new)))
     found = tuple(dict.fromkeys(top_level(path) for path in detailed))
-    return replace(answer, changes="some" if detailed else "none", keys=answer.keys or found, detailed=detailed)
+    return replace(
+        answer, changes="some" if detailed else "none", keys=answer.keys or found, detailed=detailed
+    )
+
+
+def explained(old: Properties, new: Properties, answer: Diff) -> dict[str, Change]:
+    """The leaves that differ, where a provider names only properties."""
+    found = compare(old, new, answer).detailed
+    return {
+        path: replace(item, kind=f"{item.kind}-replace") if top_level(path) in answer.replaces else item
+        for path, item in found.items()
+    }
 
 
 def _leaves(path: str, old: Any, new: Any) -> Iterator[tuple[str, Change]]:
@@ -77,26 +88,25 @@ def ignoring(new: Properties, old: Properties, paths: tuple[str, ...]) -> Proper
 def _restored(new: Any, old: Any, segments: list[str | int]) -> Any:
     """`new` with what lies at the segments taken from `old`; absent there, it is absent."""
     head, rest = segments[0], segments[1:]
-    if head == "*":
-        if isinstance(new, dict) and isinstance(old, dict):
-            for key in dict.fromkeys([*old, *new]):
-                new = _restored(new, old, [key, *rest])
-        elif isinstance(new, list) and isinstance(old, list):
-            for index in range(min(len(new), len(old))):
-                new = _restored(new, old, [index, *rest])
-        return new
-    if isinstance(head, int):
-        if not (isinstance(new, list) and isinstance(old, list)) or head >= min(len(new), len(old)):
-            return new
-        inner = _restored(new[head], old[head], rest) if rest else old[head]
-        return [*new[:head], inner, *new[head + 1 :]]
+    if isinstance(new, list) and isinstance(old, list):
+        common = range(min(len(new), len(old)))
+        wanted = common if head == "*" else [index for index in common if index == head]
+        items = list(new)
+        for index in wanted:
+            items[index] = _restored(new[index], old[index], rest) if rest else old[index]
+        return items
     if not isinstance(new, dict) or not isinstance(old, dict):
         return new
-    if head not in old:
-        return new if rest else {key: item for key, item in new.items() if key != head}
-    if not rest:
-        return new | {head: old[head]}
-    return new | {head: _restored(new[head], old[head], rest)} if head in new else new
+    found = dict(new)
+    for key in dict.fromkeys([*old, *new]) if head == "*" else [head]:
+        if rest:
+            if key in new and key in old:
+                found[key] = _restored(new[key], old[key], rest)
+        elif key in old:
+            found[key] = old[key]
+        else:
+            found.pop(key, None)
+    return found
 
 
 def replacing_on(diff: Diff, paths: tuple[str, ...]) -> Diff:

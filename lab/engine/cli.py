@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from lab.engine.errors import EngineError, Refused
+from lab.engine.errors import EngineError, RefusedError
 from lab.engine.flags import IGNORED, IGNORED_VALUE, REFUSED, REFUSED_VALUE, SWITCH, VALUE, parse
 
 _GLOBAL = {
@@ -89,7 +89,12 @@ class Command:
 
 
 _PROGRAM = {**_OPERATION, "--refresh": SWITCH, "--run-program": IGNORED}
-_WITHOUT_PROGRAM = {**_OPERATION, "--refresh": SWITCH, "--run-program": REFUSED, "--clear-pending-creates": SWITCH}
+_WITHOUT_PROGRAM = {
+    **_OPERATION,
+    "--refresh": SWITCH,
+    "--run-program": REFUSED,
+    "--clear-pending-creates": SWITCH,
+}
 COMMANDS: dict[str, Command] = {
     "version": Command("info:version", {}, help="print the version that this engine follows"),
     "whoami": Command("info:whoami", _JSON, help="print the user and the backend"),
@@ -104,7 +109,12 @@ COMMANDS: dict[str, Command] = {
     "stack": Command("stack:show", {"--show-ids": IGNORED, "--show-urns": IGNORED, "--show-secrets": SWITCH}),
     "stack init": Command(
         "stack:init",
-        {"--secrets-provider": VALUE, "--no-select": SWITCH, "--copy-config-from": REFUSED_VALUE, "--teams": REFUSED_VALUE},
+        {
+            "--secrets-provider": VALUE,
+            "--no-select": SWITCH,
+            "--copy-config-from": REFUSED_VALUE,
+            "--teams": REFUSED_VALUE,
+        },
         (0, 1),
         help="create a stack",
     ),
@@ -114,30 +124,48 @@ COMMANDS: dict[str, Command] = {
     "stack ls": Command(
         "stack:ls", {**_JSON, "--all": SWITCH, "--project": VALUE, "--tag": REFUSED_VALUE}, help="list stacks"
     ),
-    "stack output": Command("stack:output", {**_JSON, "--show-secrets": SWITCH, "--shell": REFUSED}, (0, 1), help="print outputs"),
+    "stack output": Command(
+        "stack:output", {**_JSON, "--show-secrets": SWITCH, "--shell": REFUSED}, (0, 1), help="print outputs"
+    ),
     "stack history": Command(
         "stack:history",
         {**_JSON, "--show-secrets": SWITCH, "--page-size": VALUE, "--page": VALUE, "--full-dates": IGNORED},
         help="print what was done",
     ),
     "stack export": Command(
-        "stack:export", {"--show-secrets": SWITCH, "--file": VALUE, "--version": REFUSED_VALUE}, help="print the state"
+        "stack:export",
+        {"--show-secrets": SWITCH, "--file": VALUE, "--version": REFUSED_VALUE},
+        help="print the state",
     ),
     "stack import": Command("stack:import_", {"--file": VALUE, "--force": SWITCH}, help="replace the state"),
     "stack rm": Command(
-        "stack:rm", {"--yes": SWITCH, "--force": SWITCH, "--preserve-config": SWITCH}, (0, 1), help="remove a stack"
+        "stack:rm",
+        {"--yes": SWITCH, "--force": SWITCH, "--preserve-config": SWITCH},
+        (0, 1),
+        help="remove a stack",
     ),
-    "config": Command("config:show", {**_JSON, "--show-secrets": SWITCH, "--config-file": REFUSED_VALUE, "--open": IGNORED}, help="print the configuration"),
+    "config": Command(
+        "config:show",
+        {**_JSON, "--show-secrets": SWITCH, "--config-file": REFUSED_VALUE, "--open": IGNORED},
+        help="print the configuration",
+    ),
     "config get": Command("config:get", {**_JSON, **_PATH, "--open": IGNORED}, (1, 1), help="print a value"),
     "config set": Command(
-        "config:set_", {**_PATH, "--secret": SWITCH, "--plaintext": SWITCH, "--type": REFUSED_VALUE}, (1, 2), help="set a value"
+        "config:set_",
+        {**_PATH, "--secret": SWITCH, "--plaintext": SWITCH, "--type": REFUSED_VALUE},
+        (1, 2),
+        help="set a value",
     ),
     "config set-all": Command(
-        "config:set_all", {**_PATH, "--secret": VALUE, "--plaintext": VALUE, "--json": VALUE}, help="set values"
+        "config:set_all",
+        {**_PATH, "--secret": VALUE, "--plaintext": VALUE, "--json": VALUE},
+        help="set values",
     ),
     "config rm": Command("config:rm", _PATH, (1, 1), help="remove a value"),
     "config rm-all": Command("config:rm", _PATH, (1, 1000), help="remove values"),
-    "plugin ls": Command("info:plugins", {**_JSON, "--project": IGNORED}, help="print the attached providers"),
+    "plugin ls": Command(
+        "info:plugins", {**_JSON, "--project": IGNORED}, help="print the attached providers"
+    ),
     "plugin install": Command(
         "info:plugin_install",
         {"--server": IGNORED_VALUE, "--exact": IGNORED, "--reinstall": IGNORED, "--file": IGNORED_VALUE},
@@ -145,11 +173,41 @@ COMMANDS: dict[str, Command] = {
         help="does nothing: providers are attached",
     ),
 }
-_ALIASES = {"update": "up", "pre": "preview", "config list": "config", "stack list": "stack ls", "plugin list": "plugin ls"}
+_ALIASES = {
+    "update": "up",
+    "pre": "preview",
+    "config list": "config",
+    "stack list": "stack ls",
+    "plugin list": "plugin ls",
+}
 # Commands of the official executable; those that are not above are refused by name.
 _OFFICIAL = {
-    *("ai", "console", "convert", "copilot", "deployment", "env", "gen-completion", "import", "install", "login"),
-    *("logout", "logs", "new", "org", "package", "policy", "query", "schema", "state", "template", "watch", "do"),
+    *(
+        "ai",
+        "console",
+        "convert",
+        "copilot",
+        "deployment",
+        "env",
+        "gen-completion",
+        "import",
+        "install",
+        "login",
+    ),
+    *(
+        "logout",
+        "logs",
+        "new",
+        "org",
+        "package",
+        "policy",
+        "query",
+        "schema",
+        "state",
+        "template",
+        "watch",
+        "do",
+    ),
 }
 
 
@@ -171,23 +229,26 @@ def _find(words: list[str]) -> tuple[str, list[str]]:
                 break
     if not named:
         return "", words
+    first = named[0][1]
+    group = any(text.startswith(f"{first} ") for text in (*COMMANDS, *_ALIASES))
     for count in (2, 1):
+        if count == 1 and group and len(named) == 2:
+            raise RefusedError(f"`pulumi {first} {named[1][1]}`")
         text = " ".join(word for _, word in named[:count])
         text = _ALIASES.get(text, text)
         if len(named) >= count and text in COMMANDS:
             taken = {index for index, _ in named[:count]}
             return text, [word for index, word in enumerate(words) if index not in taken]
-    first = named[0][1]
     if first in _OFFICIAL:
-        raise Refused(f"`pulumi {first}`")
-    if any(text.startswith(f"{first} ") for text in COMMANDS) and len(named) == 2:
-        raise Refused(f"`pulumi {first} {named[1][1]}`")
+        raise RefusedError(f"`pulumi {first}`")
     raise EngineError(f"unknown command {first!r} for `pulumi`")
 
 
 def _help(command: str) -> None:
     if command:
-        flags = " ".join(sorted(flag for flag, kind in COMMANDS[command].flags.items() if kind in {SWITCH, VALUE}))
+        flags = " ".join(
+            sorted(flag for flag, kind in COMMANDS[command].flags.items() if kind in {SWITCH, VALUE})
+        )
         print(f"pulumi {command}: {COMMANDS[command].help}\nflags: {flags}")
         return
     print("The lab's own pulumi: what a rehearsal needs, and nothing else.\n\nCommands:")
@@ -220,7 +281,9 @@ def _main(words: list[str]) -> int:
     command = COMMANDS[name]
     least, most = command.words
     if not least <= len(arguments.positional) <= most:
-        raise EngineError(f"`pulumi {name}` takes {least} to {most} arguments, not {len(arguments.positional)}")
+        raise EngineError(
+            f"`pulumi {name}` takes {least} to {most} arguments, not {len(arguments.positional)}"
+        )
     if folder := arguments.get("--cwd"):
         try:
             os.chdir(folder)

@@ -10,7 +10,7 @@ from typing import Any
 from lab.engine.errors import EngineError
 from lab.engine.project import Project, read_yaml, write_yaml
 from lab.engine.secrets import Crypter, require_passphrase_provider
-from lab.engine.values import compact, parse_path
+from lab.engine.values import child, compact, parse_path
 
 _SALT = "encryptionsalt"
 
@@ -43,7 +43,7 @@ class StackConfig:
             raise EngineError(f"{self.file}: `config` must be a mapping")
         require_passphrase_provider(_kind(self._content.get("secretsprovider")))
         self._values: dict[str, Any] = dict(self._content.get("config") or {})
-        self._crypter: Crypter | None = None
+        self._crypter = Crypter(str(self._content[_SALT])) if self.has_salt else None
         self.decrypted: set[str] = set()
 
     @property
@@ -52,11 +52,9 @@ class StackConfig:
         return bool(self._content.get(_SALT))
 
     def crypter(self, state_salt: str = "") -> Crypter:
-        """The crypter of this stack: of its file, else of its state, else a new one that the file is given."""
+        """The crypter of this stack: of its file, else of its state, else a new one, written to the file."""
         if self._crypter is None:
-            if self.has_salt:
-                self._crypter = Crypter(str(self._content[_SALT]))
-            elif state_salt:
+            if state_salt:
                 self._crypter = Crypter(state_salt)
             else:
                 self._crypter = Crypter.create()
@@ -184,7 +182,7 @@ class StackConfig:
             if set(stored) == {"secure"} and isinstance(stored["secure"], str):
                 if not show:
                     return "[secret]"
-                if not self.has_salt and self._crypter is None:
+                if self._crypter is None:
                     raise EngineError(f"{self.file} holds an encrypted value but no {_SALT}")
                 text = self.crypter().decrypt(stored["secure"])
                 self.decrypted.add(text)
@@ -236,12 +234,7 @@ def _typed(value: str) -> Any:
 
 def _at(value: Any, segments: list[str | int]) -> Any:
     for segment in segments:
-        if isinstance(value, dict):
-            value = value.get(segment)
-        elif isinstance(value, list) and isinstance(segment, int) and segment < len(value):
-            value = value[segment]
-        else:
-            return None
+        value = child(value, segment)
     return value
 
 
@@ -256,7 +249,11 @@ def _with(value: Any, segments: list[str | int], stored: Any, text: str) -> Any:
             raise EngineError(f"{text}: [{head}] needs a list, but there is a {type(value).__name__}")
         if head > len(items):
             raise EngineError(f"{text}: index {head} is out of range, the list has {len(items)} items")
-        return [*items[:head], _with(items[head] if head < len(items) else None, rest, stored, text), *items[head + 1 :]]
+        return [
+            *items[:head],
+            _with(items[head] if head < len(items) else None, rest, stored, text),
+            *items[head + 1 :],
+        ]
     if value is not None and not isinstance(value, dict):
         raise EngineError(f"{text}: {head!r} needs a mapping, but there is a {type(value).__name__}")
     found = dict(value or {})

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from lab.engine.deployment import Operation, delete
 from lab.engine.errors import EngineError
 from lab.engine.events import Step
+from lab.engine.operation import Operation, delete
 from lab.engine.providers import ProviderError
 from lab.engine.state import Resource
 
 
-def delete_all(operation: Operation, doomed: Sequence[Resource], known: Sequence[Resource]) -> bool:
+def delete_all(operation: Operation, doomed: Sequence[Resource], known: Iterable[Resource]) -> bool:
     """Deletes resources, given in an order of creation, in the reverse of it; returns whether all went well.
 
-    After a failure what the undeleted resource depends on is left alone, all else is deleted. Protected resources
-    prevent every deletion.
+    After a failure what the undeleted resource depends on is left alone, all else is deleted. Protected
+    resources prevent every deletion.
 
     Args:
         operation: what the deletions are part of.
@@ -23,19 +23,19 @@ def delete_all(operation: Operation, doomed: Sequence[Resource], known: Sequence
         known: all that there is, for the providers among it.
 
     Raises:
-        Cancelled: the operation was interrupted.
+        CancelledError: the operation was interrupted.
     """
     protected = [item for item in doomed if item.protect and not item.delete]
     for item in protected:
         operation.events.diagnostic(
             "error",
-            f'resource "{item.urn}" cannot be deleted\nbecause it is protected. To unprotect the resource, remove the '
-            "`protect` flag from the resource in your Pulumi program and run `pulumi up`",
+            f'resource "{item.urn}" cannot be deleted\nbecause it is protected. To unprotect the resource, '
+            "remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`",
             item.urn,
         )
     if protected:
         return False
-    providers = {item.urn: item for item in known}
+    everything = list(known)
     going = {item.urn for item in doomed if not item.delete}
     needed: set[str] = set()
     for item in reversed(doomed):
@@ -46,7 +46,10 @@ def delete_all(operation: Operation, doomed: Sequence[Resource], known: Sequence
         op = "delete-replaced" if item.delete else ("discard" if item.external else "delete")
         try:
             delete(
-                operation, Step(op, item, None, logical=not item.delete), providers, with_parent=item.deleted_with in going
+                operation,
+                Step(op, item, None, logical=not item.delete),
+                everything,
+                with_other=item.deleted_with in going,
             )
         except (ProviderError, EngineError) as error:
             operation.events.diagnostic("error", f"deleting failed: {error}", item.urn)

@@ -58,7 +58,10 @@ def describe(event: Event, *, diff: bool) -> list[str]:
         if content["urn"]:
             where = f"{urns.type_of(content['urn'])} {urns.name_of(content['urn'])}: "
         text = content["message"].rstrip("\n")
-        return [f"    {where}{prefix}{line}" if index == 0 else f"    {line}" for index, line in enumerate(text.split("\n"))]
+        return [
+            f"    {where}{prefix}{line}" if index == 0 else f"    {line}"
+            for index, line in enumerate(text.split("\n"))
+        ]
     if "stdoutEvent" in event:
         return [event["stdoutEvent"]["message"]]
     return []
@@ -89,11 +92,8 @@ def _at(state: dict[str, Any] | None, path: str) -> str:
     except ValueError:
         return "?"
     for segment in segments:
-        if isinstance(found, dict) and segment in found:
-            found = found[segment]
-        elif isinstance(found, list) and isinstance(segment, int) and segment < len(found):
-            found = found[segment]
-        else:
+        found = values.child(found, segment)
+        if found is None:
             return "?"
         if isinstance(found, dict) and found.get(values.SIGNATURE) == values.SECRET_SIGNATURE:
             return "[secret]"
@@ -127,7 +127,9 @@ class Digest:
             self._config = event["preludeEvent"]["config"]
         elif "resourcePreEvent" in event:
             metadata = event["resourcePreEvent"]["metadata"]
-            self._steps.append({"op": metadata["op"], "urn": metadata["urn"], "provider": metadata["provider"]})
+            self._steps.append(
+                {"op": metadata["op"], "urn": metadata["urn"], "provider": metadata["provider"]}
+            )
         elif "resOutputsEvent" in event:
             self._complete(event["resOutputsEvent"]["metadata"])
         elif "diagnosticEvent" in event:

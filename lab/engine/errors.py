@@ -11,7 +11,7 @@ class EngineError(Exception):
         self.code = code
 
 
-class Refused(EngineError):
+class RefusedError(EngineError):
     """What the official `pulumi` can do and this one does not; the message names it."""
 
     def __init__(self, what: str) -> None:

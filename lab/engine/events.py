@@ -25,9 +25,10 @@ Sink = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One step of an operation. `op` is the official name; `keys` are the properties that force a replacement.
+    """One step of an operation, `op` by its official name.
 
-    `logical` steps are counted in the summary; the parts of a replacement are not.
+    `keys` are the properties that force a replacement, `diffs` those that change, `detailed` how each path
+    does. `logical` steps are counted in the summary; the parts of a replacement are not.
     """
 
     op: str
@@ -92,7 +93,8 @@ def _metadata(step: Step) -> dict[str, Any]:
         "keys": list(step.keys) or None,
         "diffs": list(step.diffs) or None,
         "detailedDiff": {
-            path: {"diffKind": item.kind, "inputDiff": item.input_diff} for path, item in step.detailed.items()
+            path: {"diffKind": item.kind, "inputDiff": item.input_diff}
+            for path, item in step.detailed.items()
         }
         or None,
         "logical": step.logical,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lab.engine.errors import EngineError, Refused
+from lab.engine.errors import EngineError, RefusedError
 
 SWITCH, VALUE, IGNORED, IGNORED_VALUE, REFUSED, REFUSED_VALUE = range(6)
 
@@ -51,7 +51,7 @@ def parse(words: list[str], known: Mapping[str, int], command: str) -> Arguments
 
     Raises:
         EngineError: a flag is unknown or lacks its value.
-        Refused: a flag is one of the official executable that this engine does not support.
+        RefusedError: a flag is one of the official executable that this engine does not support.
     """
     positional: list[str] = []
     order: list[tuple[str, str]] = []
@@ -76,7 +76,7 @@ def parse(words: list[str], known: Mapping[str, int], command: str) -> Arguments
         if kind == REFUSED and value == "false":
             continue
         if kind in {REFUSED, REFUSED_VALUE}:
-            raise Refused(f"the flag {flag} of `pulumi {command}`")
+            raise RefusedError(f"the flag {flag} of `pulumi {command}`")
         order.append((flag, value if equals or kind in {VALUE, IGNORED_VALUE} else "true"))
     flags: dict[str, tuple[str, ...]] = {}
     for flag, value in order:

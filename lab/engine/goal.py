@@ -7,13 +7,14 @@ from typing import Any
 
 from lab.engine import urn as urns
 from lab.engine import wire
-from lab.engine.errors import Refused
+from lab.engine.errors import RefusedError
+from lab.engine.state import Resource
 from lab.engine.values import Properties
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A resource as the program declares it. `delete_before_replace` is None where the program does not say."""
+    """A resource as the program declares it. `delete_before_replace` is None where it does not say."""
 
     type: str
     name: str
@@ -44,6 +45,32 @@ class Goal:
         return found
 
 
+def desired(urn: str, goal: Goal, inputs: Properties, old: Resource | None) -> Resource:
+    """The resource as the goal wants it, without id and outputs; `old` gives what the goal leaves open."""
+    return Resource(
+        urn=urn,
+        type=goal.type,
+        custom=goal.custom,
+        inputs=inputs,
+        parent=goal.parent,
+        provider=goal.provider,
+        protect=goal.protect,
+        retain_on_delete=goal.retain_on_delete,
+        dependencies=goal.dependencies,
+        property_dependencies=goal.property_dependencies,
+        additional_secret_outputs=goal.additional_secret_outputs,
+        aliases=goal.aliases,
+        ignore_changes=goal.ignore_changes,
+        replace_on_changes=goal.replace_on_changes,
+        custom_timeouts=goal.custom_timeouts,
+        import_id=goal.import_id,
+        deleted_with=goal.deleted_with,
+        created=old.created if old else "",
+        modified=old.modified if old else "",
+        other=dict(old.other) if old else {},
+    )
+
+
 # Fields of a registration that change what happens to the resource and that this engine does not know.
 _REFUSED = {
     "remote": "a remote component (Construct)",
@@ -60,14 +87,14 @@ def from_request(request: Any, stack: str, project: str) -> Goal:
     """The goal that a RegisterResourceRequest states.
 
     Raises:
-        Refused: it asks for what this engine does not do.
+        RefusedError: it asks for what this engine does not do.
     """
     present = {descriptor.name for descriptor, _ in request.ListFields()}
     for name, what in _REFUSED.items():
         if name in present:
-            raise Refused(f"{what} (of {request.type} {request.name!r})")
+            raise RefusedError(f"{what} (of {request.type} {request.name!r})")
     if any(len(value) for _, value in request.hooks.ListFields()):
-        raise Refused(f"a resource hook (of {request.type} {request.name!r})")
+        raise RefusedError(f"a resource hook (of {request.type} {request.name!r})")
     timeouts = {
         key: seconds(text)
         for key in ("create", "update", "delete")
@@ -89,7 +116,9 @@ def from_request(request: Any, stack: str, project: str) -> Goal:
         import_id=request.importId,
         deleted_with=request.deletedWith,
         dependencies=tuple(sorted(request.dependencies)),
-        property_dependencies={key: tuple(sorted(item.urns)) for key, item in request.propertyDependencies.items()},
+        property_dependencies={
+            key: tuple(sorted(item.urns)) for key, item in request.propertyDependencies.items()
+        },
         ignore_changes=tuple(request.ignoreChanges),
         replace_on_changes=tuple(request.replaceOnChanges),
         additional_secret_outputs=tuple(request.additionalSecretOutputs),
@@ -105,7 +134,11 @@ def _alias(alias: Any, request: Any, stack: str, project: str) -> str:
     spec = alias.spec
     parent = "" if spec.noParent else (spec.parentUrn or request.parent)
     return urns.make(
-        spec.stack or stack, spec.project or project, parent, spec.type or request.type, spec.name or request.name
+        spec.stack or stack,
+        spec.project or project,
+        parent,
+        spec.type or request.type,
+        spec.name or request.name,
     )
 
 

@@ -1,5 +1,6 @@
 """The gRPC services that a program and the providers talk to: ResourceMonitor and Engine."""
 
+# ruff: noqa: N802, ARG002 (names and arguments are the protocol's)
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -11,9 +12,10 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
 
 from lab.engine import VERSION, goal, wire
-from lab.engine.deployment import FAILED, SKIPPED, SUCCEEDED, Cancelled, Deployment
-from lab.engine.errors import EngineError, Refused
+from lab.engine.deployment import Deployment
+from lab.engine.errors import EngineError, RefusedError
 from lab.engine.events import Events
+from lab.engine.operation import CancelledError
 from lab.engine.providers import CHANNEL_OPTIONS, ProviderError
 from lab.engine.reads import Reads
 
@@ -22,11 +24,6 @@ _FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
 )
-_RESULTS = {
-    SUCCEEDED: resource_pb2.Result.SUCCESS,
-    FAILED: resource_pb2.Result.FAIL,
-    SKIPPED: resource_pb2.Result.FAIL,
-}
 # A registration keeps its thread until the resource is there.
 _THREADS = 256
 
@@ -42,26 +39,28 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     def _guard(self, context: Any, work: Callable[[], Any]) -> Any:
         try:
             return work()
-        except Cancelled:
+        except CancelledError:
             # The SDK takes this for the end of the operation, not for an error of its own.
             context.abort(grpc.StatusCode.UNAVAILABLE, "the operation was interrupted")
-        except Refused as error:
+        except RefusedError as error:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))
         except (EngineError, ProviderError, ValueError) as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
-    def GetDeploymentInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetDeploymentInfo(self, request: Any, context: Any) -> Any:
         """What the program may know of the operation, and what it may ask for."""
         info = resource_pb2.DeploymentInfo()
         info.CopyFrom(self._info)
         info.supportedFeatures.extend(_FEATURES)
         return info
 
-    def SupportsFeature(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def SupportsFeature(self, request: Any, context: Any) -> Any:
         """For older SDKs, which ask for each feature by name."""
-        return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in {"secrets", "aliasSpecs", "deletedWith"})
+        return resource_pb2.SupportsFeatureResponse(
+            hasSupport=request.id in {"secrets", "aliasSpecs", "deletedWith"}
+        )
 
-    def RegisterResource(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def RegisterResource(self, request: Any, context: Any) -> Any:
         """Brings a resource to what the program declares."""
 
         def work() -> Any:
@@ -72,12 +71,12 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
                 id=found.id,
                 object=wire.encode(found.outputs or {}, secrets=request.acceptSecrets),
                 stable=found.stable,
-                result=_RESULTS[found.status],
+                result=resource_pb2.Result.SUCCESS if found.ok else resource_pb2.Result.FAIL,
             )
 
         return self._guard(context, work)
 
-    def RegisterResourceOutputs(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def RegisterResourceOutputs(self, request: Any, context: Any) -> Any:
         """Gives a component its outputs."""
 
         def work() -> Any:
@@ -86,7 +85,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
 
         return self._guard(context, work)
 
-    def ReadResource(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ReadResource(self, request: Any, context: Any) -> Any:
         """Reads what exists without owning it."""
 
         def work() -> Any:
@@ -95,12 +94,12 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
                 urn=found.urn,
                 id=found.id,
                 properties=wire.encode(found.outputs or {}, secrets=request.acceptSecrets),
-                result=_RESULTS[found.status],
+                result=resource_pb2.Result.SUCCESS if found.ok else resource_pb2.Result.FAIL,
             )
 
         return self._guard(context, work)
 
-    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Invoke(self, request: Any, context: Any) -> Any:
         """Calls a provider's function."""
 
         def work() -> Any:
@@ -108,47 +107,49 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             if result is None:
                 return resource_pb2.ResourceInvokeResponse(unknown=True)
             answer = resource_pb2.ResourceInvokeResponse(
-                failures=[provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in failures]
+                failures=[
+                    provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in failures
+                ]
             )
             getattr(answer, "return").CopyFrom(wire.encode(result, secrets=True))
             return answer
 
         return self._guard(context, work)
 
-    def SignalAndWaitForShutdown(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """A program may end when it has registered all; only hooks, which are refused, would need it longer."""
+    def SignalAndWaitForShutdown(self, request: Any, context: Any) -> Any:
+        """A program may end when it has registered all; only hooks, which are refused, need it longer."""
         return empty_pb2.Empty()
 
     def _refuse(self, context: Any, what: str) -> NoReturn:
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, str(Refused(what)))
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, str(RefusedError(what)))
         raise AssertionError("unreachable")
 
-    def Call(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Refused."""
+    def Call(self, request: Any, context: Any) -> Any:
+        """RefusedError."""
         self._refuse(context, f"the method call {request.tok}")
 
-    def ExistsResource(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Refused."""
+    def ExistsResource(self, request: Any, context: Any) -> Any:
+        """RefusedError."""
         self._refuse(context, f"asking whether a {request.type} exists")
 
-    def RegisterStackTransform(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Refused."""
+    def RegisterStackTransform(self, request: Any, context: Any) -> Any:
+        """RefusedError."""
         self._refuse(context, "a stack transform")
 
-    def RegisterStackInvokeTransform(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Refused."""
+    def RegisterStackInvokeTransform(self, request: Any, context: Any) -> Any:
+        """RefusedError."""
         self._refuse(context, "an invoke transform")
 
-    def RegisterResourceHook(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Refused."""
+    def RegisterResourceHook(self, request: Any, context: Any) -> Any:
+        """RefusedError."""
         self._refuse(context, "a resource hook")
 
-    def RegisterErrorHook(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Refused."""
+    def RegisterErrorHook(self, request: Any, context: Any) -> Any:
+        """RefusedError."""
         self._refuse(context, "an error hook")
 
-    def RegisterPackage(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Refused."""
+    def RegisterPackage(self, request: Any, context: Any) -> Any:
+        """RefusedError."""
         self._refuse(context, f"the parameterized package {request.name}")
 
 
@@ -167,7 +168,7 @@ class EngineService(engine_pb2_grpc.EngineServicer):
         self._events = events
         self._root = ""
 
-    def Log(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Log(self, request: Any, context: Any) -> Any:
         """Passes a message on; debug messages, which may hold anything, are dropped."""
         severity = _SEVERITIES[request.severity]
         if severity != "debug":
@@ -176,19 +177,19 @@ class EngineService(engine_pb2_grpc.EngineServicer):
             )
         return empty_pb2.Empty()
 
-    def GetRootResource(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetRootResource(self, request: Any, context: Any) -> Any:
         """The URN of the stack's own resource."""
         return engine_pb2.GetRootResourceResponse(urn=self._root)
 
-    def SetRootResource(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def SetRootResource(self, request: Any, context: Any) -> Any:
         """Remembers the URN of the stack's own resource."""
         self._root = request.urn
         return engine_pb2.SetRootResourceResponse()
 
-    def RequirePulumiVersion(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Refused: this is not the official engine, whatever version it follows."""
+    def RequirePulumiVersion(self, request: Any, context: Any) -> Any:
+        """RefusedError: this is not the official engine, whatever version it follows."""
         what = f"a required engine version ({request.pulumi_version_range}; this follows {VERSION})"
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, str(Refused(what)))
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, str(RefusedError(what)))
 
 
 class Server:

@@ -15,7 +15,7 @@ import grpc
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 from lab.engine.backend import ORGANIZATION
-from lab.engine.errors import EngineError, Refused
+from lab.engine.errors import EngineError, RefusedError
 from lab.engine.events import Events
 from lab.engine.project import Project
 from lab.engine.providers import CHANNEL_OPTIONS
@@ -98,7 +98,7 @@ class Local:
     def __init__(self, project: Project, events: Events) -> None:
         runtime, options = project.runtime
         if runtime != "python":
-            raise Refused(f"the runtime {runtime!r}")
+            raise RefusedError(f"the runtime {runtime!r}")
         main = project.content.get("main")
         folder = (project.folder / main) if main else project.folder
         program = folder / "__main__.py" if folder.is_dir() else folder
@@ -108,7 +108,9 @@ class Local:
         self._events = events
         # The engine's own modules are none of the program's business.
         hidden = str(Path(__file__).resolve().parents[2])
-        path = [item for item in os.environ.get("PYTHONPATH", "").split(os.pathsep) if item and item != hidden]
+        path = [
+            item for item in os.environ.get("PYTHONPATH", "").split(os.pathsep) if item and item != hidden
+        ]
         env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         if path:
             env["PYTHONPATH"] = os.pathsep.join(path)
@@ -181,7 +183,7 @@ def _interpreter(project: Project, options: dict[str, Any]) -> str:
     """The Python of the configured virtual environment, else the engine's own."""
     toolchain = options.get("toolchain", "pip")
     if toolchain != "pip":
-        raise Refused(f"the Python toolchain {toolchain!r}")
+        raise RefusedError(f"the Python toolchain {toolchain!r}")
     configured = options.get("virtualenv")
     if not configured:
         return sys.executable

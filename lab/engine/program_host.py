@@ -1,7 +1,7 @@
 """Runs a local program. Started by the engine as a script, with the Python of the program's environment.
 
-It imports nothing but the Pulumi SDK, and it imports that first, while the engine is still getting ready. What to
-run it reads from standard input, as one line of JSON, since secrets of the configuration are in it.
+It imports nothing but the Pulumi SDK, and it imports that first, while the engine is still getting ready.
+What to run it reads from standard input, as one line of JSON, since secrets of the configuration are in it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import errors_pb2, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from lab.engine import values, wire
+from lab.engine.urn import name_of, type_of
 from lab.engine.values import Properties, Unknown
 
 MESSAGE_SIZE = 1024 * 1024 * 400
@@ -30,17 +31,17 @@ class ProviderError(Exception):
 class InitializationError(ProviderError):
     """The resource is there but did not become what it should be."""
 
-    def __init__(self, reasons: tuple[str, ...], identifier: str, outputs: Properties, inputs: Properties) -> None:
-        super().__init__("; ".join(reasons) or "the resource did not initialize")
-        self.reasons = reasons
-        self.id = identifier
-        self.outputs = outputs
-        self.inputs = inputs
+    def __init__(self, detail: provider_pb2.ErrorResourceInitFailed) -> None:
+        self.reasons = tuple(detail.reasons)
+        super().__init__("; ".join(self.reasons) or "the resource did not initialize")
+        self.id = detail.id
+        self.outputs = wire.decode(detail.properties)
+        self.inputs = wire.decode(detail.inputs)
 
 
 @dataclass(frozen=True)
 class Change:
-    """How one property changes; `kind` is add, delete or update, with `-replace` where it forces a replacement."""
+    """How one property changes: add, delete or update, with `-replace` where it forces a replacement."""
 
     kind: str
     input_diff: bool = False
@@ -76,7 +77,7 @@ class Found:
 
 _KINDS = {
     provider_pb2.PropertyDiff.Kind.Value(name): name.lower().replace("_", "-")
-    for name in provider_pb2.PropertyDiff.Kind.keys()
+    for name in list(provider_pb2.PropertyDiff.Kind.keys())
 }
 
 
@@ -139,15 +140,14 @@ class Provider:
                 f"{method}: {error.details()}"
             )
         reasons: list[str] = []
-        for key, value in error.trailing_metadata() or ():
+        metadata: Any = error.trailing_metadata() or ()
+        for key, value in metadata:
             if key != "grpc-status-details-bin":
                 continue
             for detail in status_pb2.Status.FromString(value).details:
                 failed, cause = provider_pb2.ErrorResourceInitFailed(), errors_pb2.ErrorCause()
                 if detail.Unpack(failed):
-                    return InitializationError(
-                        tuple(failed.reasons), failed.id, wire.decode(failed.properties), wire.decode(failed.inputs)
-                    )
+                    return InitializationError(failed)
                 if detail.Unpack(cause):
                     reasons.append(cause.message)
         text = error.details() or f"{method} failed with {error.code().name}"
@@ -215,13 +215,23 @@ class Provider:
         if not self.configured:
             return Checked(new)
         request = provider_pb2.CheckRequest(
-            urn=urn, olds=self._encode(old), news=self._encode(new), randomSeed=seed, **_names(urn)
+            urn=urn,
+            olds=self._encode(old),
+            news=self._encode(new),
+            randomSeed=seed,
+            name=name_of(urn),
+            type=type_of(urn),
         )
         answer = self._call("Check", request)
         return Checked(values.mark_like(wire.decode(answer.inputs), new), _failures(answer.failures))
 
     def diff(
-        self, urn: str, identifier: str, state: tuple[Properties, Properties], new: Properties, ignore: tuple[str, ...]
+        self,
+        urn: str,
+        identifier: str,
+        state: tuple[Properties, Properties],
+        new: Properties,
+        ignore: tuple[str, ...],
     ) -> Diff:
         """What `new` inputs change at a resource of the given inputs and outputs."""
         if not self.configured:
@@ -233,7 +243,8 @@ class Provider:
             olds=self._encode(state[1]),
             news=self._encode(new),
             ignoreChanges=ignore,
-            **_names(urn),
+            name=name_of(urn),
+            type=type_of(urn),
         )
         return _diff(self._call("Diff", request))
 
@@ -242,11 +253,18 @@ class Provider:
         if self._preview and not (self.configured and self._supports_preview):
             return "", dict(inputs) if self.configured else {}
         request = provider_pb2.CreateRequest(
-            urn=urn, properties=self._encode(inputs), timeout=timeout, preview=self._preview, **_names(urn)
+            urn=urn,
+            properties=self._encode(inputs),
+            timeout=timeout,
+            preview=self._preview,
+            name=name_of(urn),
+            type=type_of(urn),
         )
         answer = self._call("Create", request, timeout + _SLOW)
         if not answer.id and not self._preview:
-            raise ProviderError(f"the provider {self.package} returned no id for the resource that it created")
+            raise ProviderError(
+                f"the provider {self.package} returned no id for the resource that it created"
+            )
         return answer.id, values.mark_like(wire.decode(answer.properties), inputs)
 
     def update(
@@ -255,6 +273,7 @@ class Provider:
         identifier: str,
         state: tuple[Properties, Properties],
         new: Properties,
+        *,
         ignore: tuple[str, ...],
         timeout: float,
     ) -> Properties:
@@ -270,15 +289,22 @@ class Provider:
             ignoreChanges=ignore,
             timeout=timeout,
             preview=self._preview,
-            **_names(urn),
+            name=name_of(urn),
+            type=type_of(urn),
         )
         answer = self._call("Update", request, timeout + _SLOW)
-        return values.mark_like(wire.decode(answer.properties), new)
+        outputs: Properties = values.mark_like(wire.decode(answer.properties), new)
+        return outputs
 
     def read(self, urn: str, identifier: str, inputs: Properties, outputs: Properties) -> Found:
         """What is there of a resource."""
         request = provider_pb2.ReadRequest(
-            id=identifier, urn=urn, properties=self._encode(outputs), inputs=self._encode(inputs), **_names(urn)
+            id=identifier,
+            urn=urn,
+            properties=self._encode(outputs),
+            inputs=self._encode(inputs),
+            name=name_of(urn),
+            type=type_of(urn),
         )
         answer = self._call("Read", request, _SLOW)
         read_inputs = wire.decode(answer.inputs) if answer.HasField("inputs") else inputs
@@ -299,7 +325,8 @@ class Provider:
             properties=self._encode(outputs),
             old_inputs=self._encode(inputs),
             timeout=timeout,
-            **_names(urn),
+            name=name_of(urn),
+            type=type_of(urn),
         )
         self._call("Delete", request, timeout + _SLOW)
 
@@ -323,10 +350,6 @@ class Provider:
     def close(self) -> None:
         """Ends the connection."""
         self._channel.close()
-
-
-def _names(urn: str) -> dict[str, str]:
-    return {"name": urn.split("::", 3)[3], "type": urn.split("::")[2].rsplit("$", 1)[-1]}
 
 
 def _failures(failures: Any) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from lab.engine import urn as urns
 from lab.engine import values, wire
-from lab.engine.deployment import Deployment, Operation, Registered
+from lab.engine.deployment import Deployment, Registered
 from lab.engine.errors import EngineError
 from lab.engine.goal import Goal
+from lab.engine.operation import Operation
 from lab.engine.registry import BUILTIN
 from lab.engine.state import Resource
 from lab.engine.values import Properties
@@ -82,7 +83,9 @@ class Reads:
         package = urns.package_of(request.tok)
         if package == BUILTIN:
             raise EngineError(f"the function {request.tok} is not supported by the lab's engine")
-        reference = Goal(request.tok, "", custom=True, inputs={}, provider=request.provider, version=request.version)
+        reference = Goal(
+            request.tok, "", custom=True, inputs={}, provider=request.provider, version=request.version
+        )
         _, provider = self._deployment.provider_of(reference)
         if not provider.configured:
             return None, ()

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from lab.engine import changes, values
 from lab.engine import urn as urns
-from lab.engine.deployment import Operation
 from lab.engine.errors import EngineError
 from lab.engine.events import Step
+from lab.engine.operation import Operation
 from lab.engine.providers import Change, Diff, ProviderError
 from lab.engine.reads import STACK_REFERENCE
 from lab.engine.state import Resource, now
@@ -22,20 +22,22 @@ def refresh_all(operation: Operation) -> bool:
     What is gone leaves the state, with the dependencies on it; what has changed is recorded as it is.
 
     Raises:
-        Cancelled: the operation was interrupted.
+        CancelledError: the operation was interrupted.
     """
     resources = operation.snapshot.remaining()
-    known = {item.urn: item for item in resources}
     gone: set[str] = set()
     well = True
     for old in resources:
         operation.check_interrupted()
         kept = _without(old, gone)
         if not old.custom or urns.is_provider_type(old.type):
+            step = Step("same", old, kept)
+            operation.events.before(replace(step, op="refresh", logical=False))
             operation.snapshot.finish(dealt_with=old, now=kept, write=kept is not old)
+            operation.events.after(step)
             continue
         try:
-            step = _refreshed(operation, old, kept, known)
+            step = _refreshed(operation, old, kept, resources)
         except (ProviderError, EngineError) as error:
             well = False
             operation.events.diagnostic("error", f"refreshing failed: {error}", old.urn)
@@ -49,13 +51,15 @@ def refresh_all(operation: Operation) -> bool:
     return well
 
 
-def _refreshed(operation: Operation, old: Resource, kept: Resource, known: dict[str, Resource]) -> Step:
+def _refreshed(operation: Operation, old: Resource, kept: Resource, known: list[Resource]) -> Step:
     """The step that a read shows to be due; `kept` is the old state without what is gone."""
     if old.type == STACK_REFERENCE:
         outputs = operation.read_stack(old.id)
         secret = sorted(key for key, item in outputs.items() if values.contains(item, values.Secret))
         read = {"name": old.id, "outputs": outputs, "secretOutputNames": secret}
-        return _compared(old, replace(kept, outputs=read), changes.compare(old.outputs, read, Diff("unknown")))
+        return _compared(
+            old, replace(kept, outputs=read), changes.compare(old.outputs, read, Diff("unknown"))
+        )
     provider = operation.instance(old.provider, known)
     found = provider.read(old.urn, old.id, old.inputs, old.outputs)
     if not found.id:
@@ -64,7 +68,7 @@ def _refreshed(operation: Operation, old: Resource, kept: Resource, known: dict[
     new = replace(kept, id=found.id, inputs=found.inputs, outputs=outputs, init_errors=())
     if old.external:
         return _compared(old, new, changes.compare(old.outputs, outputs, Diff("unknown")))
-    # What would bring it back to what the program declared last is what has drifted, seen from the other side.
+    # What would bring it back to what was declared last is what has drifted, seen from the other side.
     diff = provider.diff(old.urn, found.id, (found.inputs, outputs), old.inputs, old.ignore_changes)
     if diff.changes == "unknown":
         diff = changes.compare(found.inputs, old.inputs, diff)
@@ -91,7 +95,8 @@ def _without(resource: Resource, gone: set[str]) -> Resource:
         resource,
         dependencies=tuple(urn for urn in resource.dependencies if urn not in gone),
         property_dependencies={
-            key: tuple(urn for urn in found if urn not in gone) for key, found in resource.property_dependencies.items()
+            key: tuple(urn for urn in found if urn not in gone)
+            for key, found in resource.property_dependencies.items()
         },
         parent="" if resource.parent in gone else resource.parent,
         deleted_with="" if resource.deleted_with in gone else resource.deleted_with,

@@ -102,7 +102,7 @@ class Registry:
         return identifier
 
     def find(self, reference: str, stored: Callable[[str], Properties | None]) -> Provider:
-        """The instance of a reference; one that is known only to the state is opened with what `stored` gives.
+        """The instance of a reference; one that only the state knows is opened with what `stored` gives.
 
         Raises:
             EngineError: it is nowhere.

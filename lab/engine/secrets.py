@@ -13,7 +13,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from lab.engine.errors import EngineError, Refused
+from lab.engine.errors import EngineError, RefusedError
 
 _ROUNDS = 1_000_000
 _CHECK_WORD = "pulumi"
@@ -31,7 +31,9 @@ def passphrase() -> str:
         try:
             return Path(file).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise EngineError(f"unable to read PULUMI_CONFIG_PASSPHRASE_FILE {file}: {error.strerror}") from error
+            raise EngineError(
+                f"unable to read PULUMI_CONFIG_PASSPHRASE_FILE {file}: {error.strerror}"
+            ) from error
     raise EngineError(
         "passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE "
         "environment variables"
@@ -44,7 +46,7 @@ def _key(phrase: str, salt: bytes) -> bytes:
 
 
 def _seal(key: bytes, text: str) -> str:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 (slow; most commands need none)
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 (slow, seldom needed)
 
     nonce = os.urandom(12)
     sealed = AESGCM(key).encrypt(nonce, text.encode(), None)
@@ -69,7 +71,7 @@ def _open(key: bytes, text: str) -> str:
 class Crypter:
     """Encrypts and decrypts with a stack's key, which is derived when it is first needed.
 
-    What was decrypted keeps its ciphertext when it is encrypted again, so that unchanged state is unchanged text.
+    What was decrypted keeps its ciphertext when it is encrypted again: unchanged state is unchanged text.
     """
 
     def __init__(self, description: str) -> None:
@@ -128,7 +130,7 @@ def require_passphrase_provider(kind: str) -> None:
     """Refuses every secrets provider but `passphrase` (also called `default` and the empty name).
 
     Raises:
-        Refused: it is another one.
+        RefusedError: it is another one.
     """
     if kind not in {"", "default", "passphrase"}:
-        raise Refused(f"the secrets provider {kind!r}")
+        raise RefusedError(f"the secrets provider {kind!r}")

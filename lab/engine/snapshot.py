@@ -1,8 +1,8 @@
 """Keeps the state while an operation changes it, and writes it at each step.
 
-What is written is always true: an effect is announced as a pending operation before it begins, and its outcome
-replaces the announcement. The order is that of the official engine: what this operation has dealt with, then what
-was there before and is not dealt with yet.
+What is written is always true: an effect is announced as a pending operation before it begins, and its
+outcome replaces the announcement. The order is that of the official engine: what this operation has dealt
+with, then what was there before and is not dealt with yet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Snapshot:
     """The state of one operation. Thread-safe."""
 
     def __init__(self, base: Deployment, crypter: Crypter, store: Callable[[str], None] | None) -> None:
-        """Starts from `base`; `store` is given the deployment as JSON text at each step, None in a preview."""
+        """Starts from `base`; `store` is given the deployment as JSON text at each step, if there is one."""
         self._crypter = crypter
         self._store = store
         self._lock = threading.Lock()
@@ -138,7 +138,8 @@ class Snapshot:
         found = self._deployment()
         provider = {"type": "passphrase", "state": {"salt": found.salt}}
         pending = ",".join(
-            f'{{"resource":{self._text(item.resource)},"type":{json.dumps(item.kind)}}}' for item in found.pending
+            f'{{"resource":{self._text(item.resource)},"type":{json.dumps(item.kind)}}}'
+            for item in found.pending
         )
         self._store(
             f'{{"manifest":{json.dumps(manifest())},"secrets_providers":{json.dumps(provider)},'

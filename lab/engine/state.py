@@ -198,7 +198,8 @@ def write_deployment(deployment: Deployment, crypter: Crypter | None) -> dict[st
     found["resources"] = [write_resource(resource, crypter) for resource in deployment.resources]
     if deployment.pending:
         found["pending_operations"] = [
-            {"resource": write_resource(item.resource, crypter), "type": item.kind} for item in deployment.pending
+            {"resource": write_resource(item.resource, crypter), "type": item.kind}
+            for item in deployment.pending
         ]
     found["metadata"] = {}
     return found
@@ -208,7 +209,7 @@ def salt_of(content: dict[str, Any]) -> str:
     """The description of the key that a deployment's secrets are encrypted with, empty if it names none.
 
     Raises:
-        Refused: another secrets provider than a passphrase.
+        RefusedError: another secrets provider than a passphrase.
     """
     provider = content.get("secrets_providers") or {}
     require_passphrase_provider(provider.get("type", ""))

@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,15 @@ from typing import Any
 
 from pulumi.runtime.proto import resource_pb2
 
-from lab.engine import display, values
+from lab.engine import display
 from lab.engine.backend import ORGANIZATION, Backend, StackName
 from lab.engine.config import StackConfig, Value
 from lab.engine.deletion import delete_all
-from lab.engine.deployment import Cancelled, Deployment, Operation
+from lab.engine.deployment import Deployment
 from lab.engine.errors import EngineError
 from lab.engine.events import Events, FileLog, Sink, StreamLog
 from lab.engine.monitor import EngineService, Monitor, Server
+from lab.engine.operation import CancelledError, Operation
 from lab.engine.program import PARALLEL, Inline, Local, Program, Run
 from lab.engine.project import Project
 from lab.engine.providers import ProviderError
@@ -78,7 +79,9 @@ class Session:
     def _locked(self, stack: ExitStack) -> int:
         options = self._options
         stored = self._backend.load(self._stack)
-        crypter = self._config.crypter(((stored.get("secrets_providers") or {}).get("state") or {}).get("salt", ""))
+        crypter = self._config.crypter(
+            ((stored.get("secrets_providers") or {}).get("state") or {}).get("salt", "")
+        )
         digest = display.Digest()
         events = Events(self._sinks(stack, digest), preview=options.preview)
         program = self._program(stack, events)
@@ -99,10 +102,10 @@ class Session:
         clock = time.monotonic()
         self._announce(events, base.pending)
         failure: str | None = None
-        with self._interrupts(events, registry, program):
+        with self._interrupts(registry, program):
             try:
                 failure = self._work(operation, server.address, program)
-            except Cancelled:
+            except CancelledError:
                 failure = f"{options.kind} canceled"
             except (EngineError, ProviderError) as error:
                 failure = str(error)
@@ -111,7 +114,9 @@ class Session:
         seconds = time.monotonic() - clock
         changed = {op: count for op, count in events.counts.items() if op not in {"same", "read"}}
         if failure is None and options.expect_no_changes and changed:
-            failure = "no changes were expected but changes " + ("were proposed" if options.preview else "occurred")
+            failure = "no changes were expected but changes " + (
+                "were proposed" if options.preview else "occurred"
+            )
         outputs = snapshot.deployment().outputs()
         events.summary(seconds)
         events.end()
@@ -151,7 +156,9 @@ class Session:
     def _again(self, operation: Operation) -> Operation:
         """The operation from its present state on."""
         base = operation.snapshot.deployment()
-        snapshot = Snapshot(base, self._config.crypter(base.salt), None if self._options.preview else self._store)
+        snapshot = Snapshot(
+            base, self._config.crypter(base.salt), None if self._options.preview else self._store
+        )
         return self._operation(snapshot, operation.registry, operation.events, operation)
 
     def _run_program(self, operation: Operation, engine: str, program: Program) -> str | None:
@@ -187,7 +194,7 @@ class Session:
         if deployment.failed:
             return f"{self._options.kind} failed"
         left = operation.snapshot.remaining()
-        everything = [*left, *deployment.done.values()]
+        everything = [*left, *deployment.known()]
         return None if delete_all(operation, left, everything) else f"{self._options.kind} failed"
 
     def _operation(
@@ -238,12 +245,19 @@ class Session:
     def _program(self, stack: ExitStack, events: Events) -> Program | None:
         if self._options.kind in {"refresh", "destroy"}:
             return None
-        program: Program = Inline(self._options.client) if self._options.client else Local(self._project, events)
+        program: Program = (
+            Inline(self._options.client) if self._options.client else Local(self._project, events)
+        )
         stack.callback(program.stop)
         return program
 
     def _announce(self, events: Events, pending: tuple[PendingOperation, ...]) -> None:
-        verb = {"update": "Updating", "preview": "Previewing", "refresh": "Refreshing", "destroy": "Destroying"}
+        verb = {
+            "update": "Updating",
+            "preview": "Previewing",
+            "refresh": "Refreshing",
+            "destroy": "Destroying",
+        }
         if not self._options.json:
             print(f"{verb[self._options.kind]} ({self._stack.name}):", flush=True)
         events.prelude({key: "[secret]" if item.secret else item.text for key, item in self._values.items()})
@@ -253,11 +267,12 @@ class Session:
         events.diagnostic(
             "warning",
             f"Attempting to deploy or update resources with {len(pending)} pending operations from previous "
-            f"deployment.\n{listed}\nThese resources are in an unknown state because the Pulumi CLI was interrupted "
-            "while waiting for changes to these resources to complete. You should confirm whether or not the "
-            "operations listed completed successfully by checking the state of the appropriate provider.\n"
-            "Once you have confirmed the status of the interrupted operations, you can repair your stack using "
-            "`pulumi refresh`, with --clear-pending-creates to forget creations.",
+            f"deployment.\n{listed}\nThese resources are in an unknown state because the Pulumi CLI was "
+            "interrupted while waiting for changes to these resources to complete. You should confirm whether "
+            "or not the operations listed completed successfully by checking the state of the "
+            "appropriate provider.\n"
+            "Once you have confirmed the status of the interrupted operations, you can repair your stack "
+            "using `pulumi refresh`, with --clear-pending-creates to forget creations.",
         )
 
     def _record(self, started: float, counts: dict[str, int], failure: str | None) -> None:
@@ -275,10 +290,10 @@ class Session:
         self._backend.record(self._stack, entry)
 
     @contextmanager
-    def _interrupts(self, events: Events, registry: Registry, program: Program | None) -> Iterator[None]:
+    def _interrupts(self, registry: Registry, program: Program | None) -> Iterator[None]:
         """The first interrupt lets running steps end, a second asks the providers to give up."""
 
-        def interrupt(number: int, frame: object) -> None:
+        def interrupt(_number: int, _frame: object) -> None:
             if self._interrupted.is_set():
                 threading.Thread(target=registry.cancel, daemon=True).start()
                 return
@@ -286,12 +301,9 @@ class Session:
             if program is not None:
                 threading.Thread(target=program.stop, daemon=True).start()
 
-        old: list[tuple[signal.Signals, Callable[[int, Any], Any] | int | None]] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
-            old.append((number, signal.signal(number, interrupt)))
+        old = [(number, signal.signal(number, interrupt)) for number in (signal.SIGINT, signal.SIGTERM)]
         try:
             yield
         finally:
             for number, handler in old:
                 signal.signal(number, handler)
-

@@ -45,4 +45,6 @@ def package_of(token: str) -> str:
 
 def is_default_provider(urn: str) -> bool:
     """Whether the engine itself made this provider, from the stack's configuration."""
-    return is_provider_type(type_of(urn)) and (name_of(urn) == "default" or name_of(urn).startswith("default_"))
+    return is_provider_type(type_of(urn)) and (
+        name_of(urn) == "default" or name_of(urn).startswith("default_")
+    )

@@ -127,6 +127,15 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def child(value: Any, segment: str | int) -> Any:
+    """What a segment of a property path leads to in `value`; None if there is nothing."""
+    if isinstance(value, dict):
+        return value.get(segment)
+    if isinstance(value, list) and isinstance(segment, int) and segment < len(value):
+        return value[segment]
+    return None
+
+
 def parse_path(path: str) -> list[str | int]:
     """The segments of a property path such as `spec.ports[0]["a.b"].name`.
 

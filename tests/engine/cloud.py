@@ -1,9 +1,9 @@
 """A tiny provider for the tests: a gRPC server of the official protocol over things in memory."""
 
+# ruff: noqa: N802 (names are the protocol's)
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -43,7 +43,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
     """Things with these inputs of a meaning:
 
     `zone`: a change of it replaces the thing; `fail`: the operation that is to fail, or `init`;
-    `wait`: seconds that creating and updating take; any other is a plain value.
+    `held`: creating and updating wait until the test releases them; any other is a plain value.
     Each thing has the output `address`, which is known only when it is there.
     """
 
@@ -52,6 +52,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
     calls: list[tuple[str, str]] = field(default_factory=list)
     peers: dict[str, dict[str, Any]] = field(default_factory=dict)
     entered: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
     accepts_secrets: bool = True
     detailed: bool = True
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,7 +71,9 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
 
     def Handshake(self, request: Any, context: Any) -> Any:
         self.note("Handshake", request)
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=self.accepts_secrets, accept_resources=True)
+        return provider_pb2.ProviderHandshakeResponse(
+            accept_secrets=self.accepts_secrets, accept_resources=True
+        )
 
     def Attach(self, request: Any, context: Any) -> Any:
         self.note("Attach", request)
@@ -89,7 +92,9 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         old, new = plain(request.olds), plain(request.news)
         moved = old.get("region") != new.get("region")
         return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME, replaces=["region"] if moved else [], diffs=["region"]
+            changes=provider_pb2.DiffResponse.DIFF_SOME,
+            replaces=["region"] if moved else [],
+            diffs=["region"],
         )
 
     def Configure(self, request: Any, context: Any) -> Any:
@@ -116,22 +121,27 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: Any, context: Any) -> Any:
         self.note("Diff", request)
         old, new = plain(request.old_inputs), plain(request.news)
-        kinds = provider_pb2.PropertyDiff
         answer = provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
         for key in sorted({*old, *new}):
             if old.get(key) == new.get(key) or key in request.ignoreChanges:
                 continue
             answer.changes = provider_pb2.DiffResponse.DIFF_SOME
-            kind = kinds.ADD if key not in old else kinds.DELETE if key not in new else kinds.UPDATE
+            name = "ADD" if key not in old else "DELETE" if key not in new else "UPDATE"
             if key == "zone":
                 answer.replaces.append(key)
-                kind += 1
+                name += "_REPLACE"
             if self.detailed:
-                answer.detailedDiff[key].kind = kind
+                answer.detailedDiff[key].kind = provider_pb2.PropertyDiff.Kind.Value(name)
                 answer.hasDetailedDiff = True
             else:
                 answer.diffs.append(key)
         return answer
+
+    def hold(self, inputs: dict[str, Any]) -> None:
+        """Waits until the test lets go, where the inputs ask for that."""
+        if inputs.get("held"):
+            self.entered.set()
+            self.released.wait(60)
 
     def outputs(self, identifier: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """The outputs of a thing."""
@@ -142,8 +152,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         inputs = plain(request.properties)
         if request.preview:
             return provider_pb2.CreateResponse(id="", properties=struct({**inputs, "address": UNKNOWN}))
-        self.entered.set()
-        time.sleep(float(inputs.get("wait", 0)))
+        self.hold(inputs)
         if inputs.get("fail") == "create":
             context.abort(grpc.StatusCode.UNKNOWN, f"the cloud has no room for {name}")
         with self.lock:
@@ -162,7 +171,10 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         detail = any_pb2.Any()
         detail.Pack(
             provider_pb2.ErrorResourceInitFailed(
-                id=identifier, inputs=struct(inputs), properties=struct(outputs), reasons=["it never got ready"]
+                id=identifier,
+                inputs=struct(inputs),
+                properties=struct(outputs),
+                reasons=["it never got ready"],
             )
         )
         status = status_pb2.Status(code=2, message="initialization failed", details=[detail])
@@ -173,8 +185,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         name = self.note("Preview" if request.preview else "Update", request)
         inputs = plain(request.news)
         if not request.preview:
-            self.entered.set()
-            time.sleep(float(inputs.get("wait", 0)))
+            self.hold(inputs)
             if inputs.get("fail") == "update":
                 context.abort(grpc.StatusCode.UNKNOWN, f"the cloud refuses to change {name}")
             self.things[request.id].inputs = inputs
@@ -220,4 +231,5 @@ def running(cloud: Cloud) -> Iterator[Cloud]:
     try:
         yield cloud
     finally:
+        cloud.released.set()
         server.stop(grace=None).wait(timeout=5.0)

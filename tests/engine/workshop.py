@@ -1,4 +1,4 @@
-"""What tests of the engine work with: a folder with a project and a backend, programs, and the engine's state."""
+"""What tests of the engine work with: a project, a backend, programs, and the engine's state."""
 
 from __future__ import annotations
 
@@ -75,7 +75,13 @@ class Workshop:
     def run(self, *words: str, code: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Runs a command at a shell."""
         done = subprocess.run(
-            ["pulumi", *words], cwd=self.project, input=stdin, capture_output=True, text=True, timeout=120, check=False
+            ["pulumi", *words],
+            cwd=self.project,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -68,9 +68,9 @@ def set_all(arguments: Arguments) -> int:
         if not equals:
             raise EngineError(f"expected KEY=VALUE behind {flag}")
         items.append((key, value, flag == "--secret"))
-    if text := arguments.get("--json"):
+    if given := arguments.get("--json"):
         try:
-            content = json.loads(text)
+            content = json.loads(given)
             for key, value in content.items():
                 secret = bool(value["secret"])
                 structured = None if secret else value.get("objectValue")

@@ -10,7 +10,11 @@ from lab.engine.errors import EngineError
 from lab.engine.flags import Arguments
 from lab.engine.project import find_project
 
-_QUESTIONS = {"update": "perform this update", "refresh": "perform this refresh", "destroy": "perform this destroy"}
+_QUESTIONS = {
+    "update": "perform this update",
+    "refresh": "perform this refresh",
+    "destroy": "perform this destroy",
+}
 
 
 def up(arguments: Arguments) -> int:
@@ -59,7 +63,9 @@ def _operate(kind: str, arguments: Arguments) -> int:
     if not options.preview and not arguments.has("--skip-preview"):
         agreed = arguments.has("--yes")
         if not agreed and (arguments.has("--non-interactive") or not sys.stdin.isatty()):
-            raise EngineError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode")
+            raise EngineError(
+                "--yes or --skip-preview must be passed in to proceed when running in non-interactive mode"
+            )
         shown = replace(options, preview=True, event_log=None, expect_no_changes=False)
         if code := Session(project, backend, stack, shown).run():
             return code

@@ -45,7 +45,9 @@ def _create(project: Project, stack: StackName, arguments: Arguments) -> None:
     require_passphrase_provider(arguments.get("--secrets-provider") or "")
     backend = project.backend()
     if stack.project != project.name:
-        raise EngineError(f"the project is {project.name!r}, a stack of {stack.project!r} cannot be created here")
+        raise EngineError(
+            f"the project is {project.name!r}, a stack of {stack.project!r} cannot be created here"
+        )
     if backend.exists(stack):
         raise EngineError(f"stack '{stack.name}' already exists")
     StackConfig(project, stack.name).crypter()
@@ -74,12 +76,12 @@ def show(arguments: Arguments) -> int:
     """Prints the stack's resources and outputs."""
     project, backend, stack = _existing(arguments)
     stored = backend.load(stack)
+    outputs = read_deployment(stored, show_secrets=arguments.has("--show-secrets")).outputs()
     resources = stored.get("resources") or []
     print(f"Current stack is {stack.name} (of {project.name}):")
     print(f"Current stack resources ({len(resources)}):")
     for item in resources:
         print(f"    {item.get('type', ''):<50} {item['urn'].split('::', 3)[3]}")
-    outputs = read_deployment(stored, show_secrets=arguments.has("--show-secrets")).outputs()
     shown = values.plain(outputs) if arguments.has("--show-secrets") else values.masked(outputs)
     print(f"Current stack outputs ({len(shown)}):")
     for key, value in sorted(shown.items()):
@@ -99,7 +101,9 @@ def ls(arguments: Arguments) -> int:
         backend = Backend(backend_url({}))
     else:
         backend = project.backend()
-    wanted = arguments.get("--project") or (None if arguments.has("--all") or project is None else project.name)
+    wanted = arguments.get("--project") or (
+        None if arguments.has("--all") or project is None else project.name
+    )
     selected = project.selected() if project else None
     rows: list[dict[str, Any]] = []
     for stack in backend.stacks(wanted):
@@ -165,8 +169,12 @@ def history(arguments: Arguments) -> int:
         print(json.dumps(found, indent=2))
         return 0
     for item in found:
-        changed = ", ".join(f"{count} {op}" for op, count in sorted((item.get("resourceChanges") or {}).items()))
-        print(f"Version: {item['version']}  {item['kind']} {item['result']} at {item['startTime']}  {changed}")
+        changed = ", ".join(
+            f"{count} {op}" for op, count in sorted((item.get("resourceChanges") or {}).items())
+        )
+        print(
+            f"Version: {item['version']}  {item['kind']} {item['result']} at {item['startTime']}  {changed}"
+        )
     return 0
 
 
@@ -258,7 +266,10 @@ def cancel(arguments: Arguments) -> int:
     _, backend, stack = _existing(arguments, _name(arguments))
     if not arguments.has("--yes") and (arguments.has("--non-interactive") or not sys.stdin.isatty()):
         raise EngineError("--yes must be passed in to proceed when running in non-interactive mode")
-    if not arguments.has("--yes") and input(f"Cancel the update of {stack.name}? Type its name: ") != stack.name:
+    if (
+        not arguments.has("--yes")
+        and input(f"Cancel the update of {stack.name}? Type its name: ") != stack.name
+    ):
         raise EngineError("confirmation declined")
     backend.cancel(stack)
     print(f"The currently running update for '{stack.name}' has been canceled!")
