@@ -151,11 +151,14 @@ class Clouds:
         own = control_plane.folder
         images_file = own / "images.json"
         images_file.write_text(json.dumps({**images(), "nginx": self._nginx_image()}))
+        certificate, key = control_plane.node_certificate
         node = [
             *_module("lab.kubernetes.node"),
             *("--kubeconfig", str(control_plane.kubeconfig("node")), "--node", place.host),
             *("--pods", topology.POD_RANGE, "--cluster-dns", topology.CLUSTER_DNS),
             *("--images", str(images_file), "--folder", str(own / "node"), "--address", place.node),
+            *("--certificate", str(certificate), "--key", str(key)),
+            *("--authority", str(control_plane.authority)),
         ]
         self.supervisor.start(f"{place.host}-node", node, host=place.host)
         upstream = HUAWEI.node if place is HUAWEI else topology.PUBLIC_DNS
