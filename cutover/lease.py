@@ -81,6 +81,16 @@ class LocalLease:
         except OSError as error:
             self._close()
             raise LeaseError(f"the lease {self.path} cannot be taken: {error}") from error
+        try:
+            self.holder = self._succeed()
+        except BaseException:
+            self._close()
+            raise
+        os.environ[CHILD_MARK] = self.holder.id
+        return self
+
+    def _succeed(self) -> Holder:
+        """Ends what the holder before left, and writes down the new one."""
         before = _read(self.path)
         if before is not None:
             end_children(before.id, self._clock)
@@ -95,11 +105,8 @@ class LocalLease:
         try:
             _write(self._file, holder)
         except OSError as error:
-            self._close()
             raise LeaseError(f"the lease {self.path} cannot be written: {error}") from error
-        os.environ[CHILD_MARK] = holder.id
-        self.holder = holder
-        return self
+        return holder
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
