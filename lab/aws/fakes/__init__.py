@@ -1,9 +1,11 @@
 """Operations that moto lacks, by service. Each keeps botocore's shapes and AWS's errors."""
 
-from lab.aws.fakes import corrections, eks
+from lab.aws.fakes import corrections, dms, eks, elasticache
 
 
 def install() -> None:
     """Add them to moto's services in this process; doing it again changes nothing."""
     eks.install()
+    dms.install()
+    elasticache.install()
     corrections.install()

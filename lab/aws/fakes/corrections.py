@@ -7,15 +7,23 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
+from moto.rds.models import RDSBackend, rds_backends
+from moto.rds.responses import RDSResponse
 from moto.s3.models import LOGGING_SERVICE_PRINCIPAL, FakeBucket
 
-from lab.aws.fakes.operation import Parameters, Place, follow
+from lab.aws.fakes.operation import Item, Parameters, Place, add, follow, refuse, snake
 
 
 def install() -> None:
     """Correct all of it."""
     follow(EC2Response, "ModifyVpcEndpoint", _route_endpoint)
     follow(EC2Response, "DeleteVpcEndpoints", _forget_endpoints)
+    if not hasattr(RDSBackend.modify_db_subnet_group, "corrected"):
+        RDSBackend.modify_db_subnet_group = _keep_subnet_group(RDSBackend.modify_db_subnet_group)  # type: ignore[method-assign]
+    add(
+        RDSResponse,
+        {"ResetDBParameterGroup": _reset_parameters, "ModifyEventSubscription": _modify_subscription},
+    )
     FakeBucket._log_permissions_enabled_policy = staticmethod(_may_deliver_logs)  # type: ignore[method-assign] # noqa: SLF001
 
 
@@ -37,6 +45,43 @@ def _forget_endpoints(place: Place, given: Parameters) -> None:
     """A deleted endpoint is gone; moto lists it as deleted for ever, and deletes its routes again."""
     for endpoint in given["VpcEndpointIds"]:
         ec2_backends[place.account][place.region].vpc_end_points.pop(endpoint, None)
+
+
+def _keep_subnet_group(modify: Any) -> Any:
+    """A changed subnet group is still there; moto loses it."""
+
+    def modify_db_subnet_group(self: RDSBackend, subnet_name: str, description: str, subnets: list[Any]) -> Any:
+        group = modify(self, subnet_name, description, subnets)
+        self.subnet_groups[subnet_name] = group
+        return group
+
+    modify_db_subnet_group.corrected = True  # type: ignore[attr-defined]
+    return modify_db_subnet_group
+
+
+def _reset_parameters(place: Place, given: Parameters) -> Item:
+    """Parameters back to their family's defaults, which moto does not list: they are no longer set by anybody."""
+    name = given["DBParameterGroupName"]
+    groups = rds_backends[place.account][place.region].db_parameter_groups
+    if name not in groups:
+        raise refuse("DBParameterGroupNotFoundFault", f"DBParameterGroup not found: {name}")
+    if given.get("ResetAllParameters"):
+        groups[name].parameters.clear()
+    for parameter in given.get("Parameters", []):
+        groups[name].parameters.pop(parameter["ParameterName"], None)
+    return {"DBParameterGroupName": name}
+
+
+def _modify_subscription(place: Place, given: Parameters) -> Item:
+    name = given["SubscriptionName"]
+    subscriptions = rds_backends[place.account][place.region].event_subscriptions
+    if name not in subscriptions:
+        raise refuse("SubscriptionNotFoundFault", f"Event notification subscription {name} not found.")
+    subscription = subscriptions[name]
+    for member in ("SnsTopicArn", "SourceType", "EventCategories", "Enabled"):
+        if member in given:
+            setattr(subscription, snake(member), given[member])
+    return {"EventSubscription": subscription}
 
 
 def _may_deliver_logs(target_bucket: Any, target_prefix: str | None) -> bool:

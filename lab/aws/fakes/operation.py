@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moto.core.exceptions import ServiceException
+from moto.core.parse import XFormedDict
 from moto.core.responses import ActionResult, BaseResponse
 
 Parameters = dict[str, Any]
@@ -79,7 +80,10 @@ def _place(response: Any) -> Place:
 def _parameters(response: Any) -> Parameters:
     if not response.automated_parameter_parsing:
         response.parse_parameters(response.normalized_request)
-    return {key: value for key, value in response.params.items() if value is not None}
+    given = response.params
+    if isinstance(given, XFormedDict):
+        given = given.original_dict()
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def snake(name: str) -> str:

@@ -101,9 +101,10 @@ class AwsInstance:
         self, resource: Resource, old: State, inputs: Properties, *, preview: bool, timeout: float
     ) -> Properties:
         """See `lab.providers.base.Instance`."""
+        row = _row(resource)
         if preview or has_unknown(inputs):
-            return {**old.outputs, **inputs}
-        work = self._resources(_row(resource), inputs)
+            return {**old.outputs, **inputs, **dict.fromkeys(row.renewed, UNKNOWN)}
+        work = self._resources(row, inputs)
         try:
             with _about(resource):
                 work.update(old.id, old.inputs, old.outputs, inputs, timeout)

@@ -52,6 +52,7 @@ def is_known(row: Row, name: str) -> bool:
     return bool(
         by_name(row, row.create, name)
         or name in shapes.placeholders(row.create.parameters)
+        or name in row.prepared
         or update_for(row, name)
         or any(name in hook.properties for hook in row.hooks)
     )
@@ -151,7 +152,11 @@ class Resources:
             return {}
         described = shapes.shape_at(output, call.result)
         row = self.row
-        found = shapes.from_aws(described, answer, "", row.names, row.singles, row.plurals)
+        found = shapes.from_aws(
+            described, answer, "", shapes.Form(row.names, row.singles, row.plurals, row.maps)
+        )
+        if described.type_name == "map":
+            return {shapes.camel(name): value for name, value in found.items()}
         result: Properties = found[0] if isinstance(found, list) else found
         return result
 
@@ -191,7 +196,7 @@ class Resources:
         for update in row.updates:
             mine = [name for name in changed if name in update.when or update_for(row, name) is update]
             if mine and _wanted(update, target):
-                given = {name: target.get(name) for name in (update.when or mine)}
+                given = target if update.whole else {name: target.get(name) for name in (update.when or mine)}
                 self.run(update.call, values, given)
                 self.settle(identity, timeout)
         for hook in row.hooks:
@@ -213,8 +218,8 @@ class Resources:
         if put:
             self.run(self.row.tags.tag, {**values, "tags": put})
 
-    def read(self, identity: str, known: Properties) -> Properties | None:
-        """The live properties; None where there is no such resource."""
+    def described(self, identity: str, known: Properties) -> tuple[Properties, Any] | None:
+        """The resource's own description in Pulumi's form and as it came; None where there is no such resource."""
         row = self.row
         values = self.values(known, identity=identity)
         try:
@@ -226,21 +231,31 @@ class Resources:
         if answer is None or answer == []:
             return None
         live = self.properties(row.read, answer)
-        for name, path in row.reads.items():
+        for name in row.reads:
             live.pop(name, None)
+        for name, path in row.reads.items():
             if path:
                 live[name] = shapes.plain(jmespath.search(shapes.substitute(path, values), answer))
         if any(live.get(name) in states for name, states in row.gone_states.items()):
             return None
-        values = self.values(values, live, identity=identity)
+        return live, answer
+
+    def read(self, identity: str, known: Properties) -> Properties | None:
+        """The live properties; None where there is no such resource."""
+        row = self.row
+        found = self.described(identity, known)
+        if found is None:
+            return None
+        live, answer = found
+        values = self.values(known, live, identity=identity)
         for name, call in row.looks:
             live[name] = shapes.plain(self.run(call, values))
             values[name] = live[name]
         if row.tags is not None:
             values |= self.computed(values)
-            described = self.run(row.tags.read, values) if row.tags.read else answer
+            told = self.run(row.tags.read, values) if row.tags.read else answer
             live.pop("tags", None)
-            live["tagsAll"] = shapes.tags_of(jmespath.search(row.tags.path, described) or {})
+            live["tagsAll"] = shapes.tags_of(jmespath.search(row.tags.path, told) or {})
         for hook in row.hooks:
             if hook.read is not None:
                 live |= hook.read(self, values)
@@ -268,8 +283,8 @@ class Resources:
             return
         end, pause = time.monotonic() + (timeout or DEFAULT_TIMEOUT), _FIRST_PAUSE
         while True:
-            live = self.described(identity, {})
-            state = None if live is None else live.get(settle.property)
+            found = self.described(identity, {})
+            state = None if found is None else found[0].get(settle.property)
             if state in settle.ready:
                 return
             if state in settle.failed:
@@ -282,25 +297,11 @@ class Resources:
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def described(self, identity: str, known: Properties) -> Properties | None:
-        """Just the resource's own description, for polling."""
-        values = self.values(known, identity=identity)
-        try:
-            answer = self.run(self.row.read, values)
-        except AwsRefusal as error:
-            if error.reason in self.row.gone:
-                return None
-            raise
-        if answer is None or answer == []:
-            return None
-        live = self.properties(self.row.read, answer)
-        if any(live.get(name) in states for name, states in self.row.gone_states.items()):
-            return None
-        return live
-
     def delete(self, identity: str, known: Properties, timeout: float) -> None:
         """Delete the resource and wait until it is gone; one that is gone already is no error."""
         row = self.row
+        if self.described(identity, known) is None:
+            return
         values = self.values(known, identity=identity)
         try:
             for step in row.before_delete:

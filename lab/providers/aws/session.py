@@ -11,6 +11,7 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+from botocore.parsers import ResponseParserError
 from grpc import StatusCode
 
 from lab.providers.base import ProviderError, has_unknown
@@ -105,8 +106,8 @@ class AwsSession:
                 f"{what}: no AWS credentials were found (environment, profile or provider settings)",
                 StatusCode.UNAUTHENTICATED,
             ) from error
-        except BotoCoreError as error:
-            raise ProviderError(f"{what}: AWS does not answer: {error}", StatusCode.UNAVAILABLE) from error
+        except (BotoCoreError, ResponseParserError) as error:
+            raise ProviderError(f"{what}: AWS does not answer as it should: {error}", StatusCode.UNAVAILABLE) from error
         answer.pop("ResponseMetadata", None)
         if answer.get("Unsuccessful"):
             found = answer["Unsuccessful"][0].get("Error", {})

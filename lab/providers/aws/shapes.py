@@ -6,6 +6,7 @@ import datetime
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from lab.providers.base import Properties, is_unknown
@@ -151,8 +152,8 @@ def pair_members(shape: Any) -> tuple[str, str] | None:
     """The members (key, value) of a list of pairs, such as tags; None for another list."""
     if shape.member.type_name != "structure":
         return None
-    members = list(shape.member.members)
-    key = next((member for member in members if fold(member).endswith("key")), None)
+    members = [member for member in shape.member.members if member != "ResourceArn"]
+    key = next((member for member in members if fold(member).endswith(("key", "name"))), None)
     value = next((member for member in members if fold(member).endswith("value")), None)
     return (key, value) if key and value and len(members) == 2 else None
 
@@ -163,32 +164,37 @@ def keys_to_aws(shape: Any, keys: list[str]) -> Any:
     return [{pair[0]: key} for key in keys] if pair else keys
 
 
-def from_aws(
-    shape: Any,
-    value: Any,
-    path: str = "",
-    names: Mapping[str, str] | None = None,
-    singles: frozenset[str] = frozenset(),
-    plurals: frozenset[str] = frozenset(),
-) -> Any:
+@dataclass(frozen=True)
+class Form:
+    """How a resource's properties differ from AWS's members (see `lab.providers.aws.table.Row`)."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    singles: frozenset[str] = frozenset()
+    plurals: frozenset[str] = frozenset()
+    maps: frozenset[str] = frozenset()
+
+
+def from_aws(shape: Any, value: Any, path: str = "", form: Form | None = None) -> Any:
     """An AWS value in Pulumi's form."""
+    form = form or Form()
     kind = shape.type_name
     if kind == "structure":
         renamed = {
-            (place.rpartition(".")[0], member): place.rpartition(".")[2] for place, member in (names or {}).items()
+            (place.rpartition(".")[0], member): place.rpartition(".")[2] for place, member in form.names.items()
         }
         result: Properties = {}
         for member, item in value.items():
             if member in shape.members and item is not None:
                 name = renamed.get((path, member), camel(member))
-                at = f"{path}.{name}" if path else name
-                result[name] = from_aws(shape.members[member], item, at, names, singles, plurals)
-        return [result] if path in plurals else result
+                result[name] = from_aws(shape.members[member], item, f"{path}.{name}" if path else name, form)
+        return [result] if path in form.plurals else result
     if kind == "list":
-        items = [from_aws(shape.member, item, path, names, singles, plurals) for item in value]
-        return (items[0] if items else None) if path in singles else items
+        if path in form.maps and (pair := pair_members(shape)):
+            return {item[pair[0]]: item.get(pair[1], "") for item in value}
+        items = [from_aws(shape.member, item, path, form) for item in value]
+        return (items[0] if items else None) if path in form.singles else items
     if kind == "map":
-        return {key: from_aws(shape.value, item, "", None) for key, item in value.items()}
+        return {key: from_aws(shape.value, item) for key, item in value.items()}
     return plain(value)
 
 
@@ -236,7 +242,7 @@ def fill(template: Any, shape: Any, values: Mapping[str, Any], names: Mapping[st
         filled = {}
         try:
             for member, part in template.items():
-                item = fill(part, shape.members[member] if shape is not None else None, values, names)
+                item = fill(part, _inside(shape, member), values, names)
                 if item is not MISSING:
                     filled[member] = item
         except _DropAround:
@@ -247,6 +253,12 @@ def fill(template: Any, shape: Any, values: Mapping[str, Any], names: Mapping[st
         kept = [item for item in items if item is not MISSING]
         return kept if kept or not template else MISSING
     return template
+
+
+def _inside(shape: Any, member: str) -> Any:
+    if shape is None:
+        return None
+    return shape.value if shape.type_name == "map" else shape.members[member]
 
 
 def _fill_text(template: str, shape: Any, values: Mapping[str, Any], names: Mapping[str, str] | None) -> Any:

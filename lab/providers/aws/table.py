@@ -43,6 +43,8 @@ class Update:
     """The properties that need this call; with none, all that the call takes by name (`Call.rest`)."""
     on_create: bool = False
     """Whether it is also needed after creation, where creation itself does not take the properties."""
+    whole: bool = False
+    """Whether the call takes all properties by name, not only those that changed."""
     flag: str = ""
     """Only if this property is true; ``!name``: only if it is false or absent."""
 
@@ -107,6 +109,8 @@ class Row:
     """Property paths that are one object in Pulumi and a list in AWS."""
     plurals: frozenset[str] = frozenset()
     """Property paths that are a list in Pulumi and one object in AWS."""
+    maps: frozenset[str] = frozenset()
+    """Property paths that are a map in Pulumi and a list of pairs in AWS."""
     documents: frozenset[str] = frozenset()
     """Properties that hold JSON: compared by meaning."""
     local: frozenset[str] = frozenset()
@@ -128,7 +132,11 @@ class Row:
     """Property -> values with which a resource is listed although it is no more."""
     regional: bool = True
     prepare: Callable[[Properties], Properties] | None = None
-    """Further values for the templates, made of the properties."""
+    """Further values for the templates, made of the properties (and of the old ones, by the name ``old``)."""
+    prepared: frozenset[str] = frozenset()
+    """Properties that creation takes through `prepare`."""
+    renewed: frozenset[str] = frozenset()
+    """Outputs that an update may change, unknown in its preview."""
     before_delete: tuple[Update, ...] = ()
     hooks: tuple[Hook, ...] = ()
     on_delete: Callable[[Any, Properties], None] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.providers.aws import hooks
+from lab.providers.aws.hooks import iam as hooks
 from lab.providers.aws.table import Call, Hook, Row, Tagging, Update
 
 _NO_SUCH = frozenset({"NoSuchEntity", "NoSuchEntityException"})
@@ -14,6 +14,10 @@ def _tagging(kind: str, key: str) -> Tagging:
         untag=Call(f"Untag{kind}", {key: "{id}", "TagKeys": "{keys}"}),
     )
 
+
+_USER_POLICY = Call(
+    "PutUserPolicy", {"UserName": "{user}", "PolicyName": "{name}", "PolicyDocument": "{policy}"}
+)
 
 ROWS = (
     Row(
@@ -172,6 +176,37 @@ ROWS = (
         computed={"arn": "{id}"},
         required=("url", "clientIdLists"),
         tags=_tagging("OpenIDConnectProvider", "OpenIDConnectProviderArn"),
+        gone=_NO_SUCH,
+        regional=False,
+    ),
+    Row(
+        token="aws:iam/user:User",
+        service="iam",
+        create=Call("CreateUser", {"Tags": "{tagsAll}"}, result="User", rest=True),
+        read=Call("GetUser", {"UserName": "{id}"}, result="User"),
+        delete=Call("DeleteUser", {"UserName": "{id}"}),
+        id="{name}",
+        names={"name": "UserName", "uniqueId": "UserId"},
+        reads={"permissionsBoundary": "PermissionsBoundary.PermissionsBoundaryArn"},
+        local=frozenset({"forceDestroy"}),
+        on_delete=hooks.release_user,
+        autoname="name",
+        tags=_tagging("User", "UserName"),
+        gone=_NO_SUCH,
+        regional=False,
+    ),
+    Row(
+        token="aws:iam/userPolicy:UserPolicy",
+        service="iam",
+        create=_USER_POLICY,
+        read=Call("GetUserPolicy", {"UserName": "{user}", "PolicyName": "{name}"}),
+        delete=Call("DeleteUserPolicy", {"UserName": "{user}", "PolicyName": "{name}"}),
+        id="{user}:{name}",
+        names={"user": "UserName", "name": "PolicyName", "policy": "PolicyDocument"},
+        updates=(Update(_USER_POLICY, when=("policy",)),),
+        documents=frozenset({"policy"}),
+        required=("user", "policy"),
+        autoname="name",
         gone=_NO_SUCH,
         regional=False,
     ),

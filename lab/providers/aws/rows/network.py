@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lab.providers.aws import hooks
+from lab.providers.aws.hooks import network as hooks
 from lab.providers.aws.table import Call, Hook, Row, Settle, Tagging, Update
 from lab.providers.base import Properties
 
@@ -363,8 +363,7 @@ ROWS = (
             "subnetId": "ResourceId && starts_with(ResourceId, 'subnet-') && ResourceId || null",
             "eniId": "ResourceId && starts_with(ResourceId, 'eni-') && ResourceId || null",
         },
-        hooks=(Hook(("vpcId", "subnetId", "eniId"), hooks.nothing),),
-        replace=frozenset({"vpcId", "subnetId", "eniId"}),
+        prepared=frozenset({"vpcId", "subnetId", "eniId"}),
         computed=_arn("vpc-flow-log"),
         tags=_TAGS,
         gone=frozenset({"InvalidFlowLogId.NotFound"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.providers.aws import hooks
+from lab.providers.aws.hooks.storage import empty_bucket
 from lab.providers.aws.table import Call, Row, Tagging, Update
 from lab.providers.base import Properties
 
@@ -88,7 +88,7 @@ ROWS = (
         },
         reads={"bucketArn": "", "accessPointAlias": "", "bucketLocationType": "", "bucketLocationName": ""},
         local=frozenset({"forceDestroy"}),
-        on_delete=hooks.empty_bucket,
+        on_delete=empty_bucket,
         autoname="bucket",
         lower=True,
         tags=Tagging(

@@ -1,16 +1,9 @@
-"""What a row's templates cannot say: changes that depend on what is there already.
-
-A hook is called with the calls at hand (`lab.providers.aws.resources.Resources`), the values before and the values
-wanted. It compares with what is live, so that it can be repeated after a failure.
-"""
+"""Networks: attachments, routes, rules and members that are changed one by one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from grpc import StatusCode
-
-from lab.providers.aws.session import AwsRefusal
 from lab.providers.base import Properties
 
 if TYPE_CHECKING:
@@ -36,10 +29,6 @@ _ROUTE_DESTINATIONS = {
     "ipv6CidrBlock": "DestinationIpv6CidrBlock",
     "destinationPrefixListId": "DestinationPrefixListId",
 }
-
-
-def nothing(calls: Resources, old: Properties, new: Properties) -> None:
-    """For properties whose only effect is at creation."""
 
 
 def attach_gateway(calls: Resources, old: Properties, new: Properties) -> None:
@@ -234,74 +223,3 @@ def set_endpoint_members(calls: Resources, old: Properties, new: Properties) -> 
             parameters[f"Remove{member}Ids"] = sorted(before - after)
     if parameters:
         calls.call("ec2", "ModifyVpcEndpoint", {"VpcEndpointId": new["id"], **parameters})
-
-
-def empty_bucket(calls: Resources, values: Properties) -> None:
-    """Delete a bucket's objects and their versions, where the program allowed it (``forceDestroy``)."""
-    if not values.get("forceDestroy"):
-        return
-    bucket = {"Bucket": values["id"]}
-    while True:
-        page = calls.call("s3", "ListObjectVersions", bucket)
-        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        if not found:
-            return
-        objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
-        answer = calls.call("s3", "DeleteObjects", {**bucket, "Delete": {"Objects": objects, "Quiet": True}})
-        if answer.get("Errors"):
-            error = answer["Errors"][0]
-            raise AwsRefusal(
-                f"bucket {values['id']}: {error['Key']} cannot be deleted: {error.get('Message')}",
-                StatusCode.FAILED_PRECONDITION,
-                str(error.get("Code")),
-            )
-
-
-def release_role(calls: Resources, values: Properties) -> None:
-    """Detach a role's policies, where the program allowed it (``forceDetachPolicies``)."""
-    if not values.get("forceDetachPolicies"):
-        return
-    role = {"RoleName": values["id"]}
-    for policy in calls.call("iam", "ListAttachedRolePolicies", role)["AttachedPolicies"]:
-        calls.call("iam", "DetachRolePolicy", {**role, "PolicyArn": policy["PolicyArn"]})
-    for name in calls.call("iam", "ListRolePolicies", role)["PolicyNames"]:
-        calls.call("iam", "DeleteRolePolicy", {**role, "PolicyName": name})
-
-
-def delete_policy_versions(calls: Resources, values: Properties) -> None:
-    """Delete all versions of a managed policy but the default one, which goes with the policy."""
-    for version in calls.call("iam", "ListPolicyVersions", {"PolicyArn": values["id"]})["Versions"]:
-        if not version["IsDefaultVersion"]:
-            calls.call("iam", "DeletePolicyVersion", {"PolicyArn": values["id"], "VersionId": version["VersionId"]})
-
-
-def set_policy_version(calls: Resources, old: Properties, new: Properties) -> None:
-    """Give a managed policy a new default version, after making room: AWS keeps at most five."""
-    if not old:
-        return
-    versions: list[Any] = calls.call("iam", "ListPolicyVersions", {"PolicyArn": new["id"]})["Versions"]
-    spare = sorted((item for item in versions if not item["IsDefaultVersion"]), key=lambda item: item["CreateDate"])
-    if len(versions) >= 5:
-        calls.call("iam", "DeletePolicyVersion", {"PolicyArn": new["id"], "VersionId": spare[0]["VersionId"]})
-    calls.call(
-        "iam",
-        "CreatePolicyVersion",
-        {"PolicyArn": new["id"], "PolicyDocument": new["policy"], "SetAsDefault": True},
-    )
-
-
-def set_profile_role(calls: Resources, old: Properties, new: Properties) -> None:
-    """Put the one role of an instance profile in place."""
-    name = {"InstanceProfileName": new["id"]}
-    (profile,) = calls.call("iam", "GetInstanceProfile", name).values()
-    live = [role["RoleName"] for role in profile["Roles"]]
-    for role in live:
-        if role != new.get("role"):
-            calls.call("iam", "RemoveRoleFromInstanceProfile", {**name, "RoleName": role})
-    if new.get("role") and new["role"] not in live:
-        calls.call("iam", "AddRoleToInstanceProfile", {**name, "RoleName": new["role"]})
-
-
-def empty_profile(calls: Resources, values: Properties) -> None:
-    """Take the role out of an instance profile, which AWS wants before it is deleted."""
-    set_profile_role(calls, {}, {"id": values["id"]})
