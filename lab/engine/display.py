@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -97,19 +98,37 @@ def _at(state: dict[str, Any] | None, path: str) -> str:
             return "?"
         if isinstance(found, dict) and found.get(values.SIGNATURE) == values.SECRET_SIGNATURE:
             return "[secret]"
-    return "[unknown]" if found == values.UNKNOWN_STRING else values.compact(found)
+    return _shown(found)
+
+
+def _shown(value: Any) -> str:
+    """A value on one line."""
+    if value == "[secret]":
+        return "[secret]"
+    return values.compact(value).replace(f'"{values.UNKNOWN_STRING}"', "[unknown]")
 
 
 class Terminal:
-    """Prints events to standard output as they come."""
+    """Prints events to standard output as they come.
+
+    When nobody reads any more it falls silent: what is being done must still be seen through and recorded.
+    """
 
     def __init__(self, *, diff: bool) -> None:
         self._diff = diff
+        self._silent = False
 
     def __call__(self, event: Event) -> None:
         """Prints an event."""
-        for line in describe(event, diff=self._diff):
-            print(line, flush=True)
+        if self._silent:
+            return
+        try:
+            for line in describe(event, diff=self._diff):
+                print(line, flush=True)
+        except BrokenPipeError:
+            self._silent = True
+            # What is still buffered must not fail again when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Digest:
@@ -179,8 +198,7 @@ def print_outputs(outputs: Properties) -> None:
     if outputs:
         print("Outputs:")
     for key, value in sorted(outputs.items()):
-        shown = values.masked(value)
-        print(f"    {key}: {shown if shown == '[secret]' else values.compact(shown)}")
+        print(f"    {key}: {_shown(values.masked(value))}")
 
 
 def print_summary(counts: dict[str, int], seconds: float, *, preview: bool) -> None:

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -239,5 +240,6 @@ class StreamLog:
     def close(self) -> None:
         """Waits until all events have arrived; a listener that has gone is no error."""
         self._queue.put(None)
-        self._answer.exception(timeout=30.0)
+        with suppress(grpc.FutureTimeoutError):
+            self._answer.exception(timeout=30.0)
         self._channel.close()

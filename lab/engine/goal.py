@@ -74,7 +74,6 @@ def desired(urn: str, goal: Goal, inputs: Properties, old: Resource | None) -> R
 # Fields of a registration that change what happens to the resource and that this engine does not know.
 _REFUSED = {
     "remote": "a remote component (Construct)",
-    "transforms": "a transform",
     "state_migrations": "a state migration",
     "packageRef": "a parameterized package",
     "replace_with": "the option replace_with",

@@ -18,12 +18,15 @@ from lab.engine.events import Events
 from lab.engine.operation import CancelledError
 from lab.engine.providers import CHANNEL_OPTIONS, ProviderError
 from lab.engine.reads import Reads
+from lab.engine.transforms import Transforms
 
 _FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
 )
+_LEGACY_FEATURES = {"secrets", "aliasSpecs", "deletedWith", "transforms"}
 # A registration keeps its thread until the resource is there.
 _THREADS = 256
 
@@ -35,6 +38,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._deployment = deployment
         self._reads = reads
         self._info = info
+        self._transforms = Transforms()
 
     def _guard(self, context: Any, work: Callable[[], Any]) -> Any:
         try:
@@ -56,16 +60,16 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
 
     def SupportsFeature(self, request: Any, context: Any) -> Any:
         """For older SDKs, which ask for each feature by name."""
-        return resource_pb2.SupportsFeatureResponse(
-            hasSupport=request.id in {"secrets", "aliasSpecs", "deletedWith"}
-        )
+        return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in _LEGACY_FEATURES)
 
     def RegisterResource(self, request: Any, context: Any) -> Any:
         """Brings a resource to what the program declares."""
 
         def work() -> Any:
-            wanted = goal.from_request(request, self._info.stack, self._info.project)
+            changed = self._transforms.apply(request)
+            wanted = goal.from_request(changed, self._info.stack, self._info.project)
             found = self._deployment.register(wanted)
+            self._transforms.remember(found.urn, request)
             return resource_pb2.RegisterResourceResponse(
                 urn=found.urn,
                 id=found.id,
@@ -133,8 +137,13 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._refuse(context, f"asking whether a {request.type} exists")
 
     def RegisterStackTransform(self, request: Any, context: Any) -> Any:
-        """RefusedError."""
-        self._refuse(context, "a stack transform")
+        """Adds a transform of everything that the program registers from now on."""
+        self._transforms.add_to_stack(request)
+        return empty_pb2.Empty()
+
+    def close(self) -> None:
+        """Ends the connections to the program."""
+        self._transforms.close()
 
     def RegisterStackInvokeTransform(self, request: Any, context: Any) -> Any:
         """RefusedError."""

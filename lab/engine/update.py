@@ -125,7 +125,7 @@ class Session:
         if options.json:
             print(json.dumps(digest.content(), indent=2), flush=True)
         else:
-            if not options.suppress_outputs:
+            if not options.suppress_outputs and options.kind != "destroy":
                 display.print_outputs(outputs)
             display.print_summary(events.counts, seconds, preview=options.preview)
         if failure is not None:
@@ -172,7 +172,8 @@ class Session:
             dryRun=self._options.preview,
             parallel=PARALLEL,
         )
-        monitor = Server(Monitor(deployment, Reads(operation, deployment), info))
+        service = Monitor(deployment, Reads(operation, deployment), info)
+        monitor = Server(service)
         run = Run(
             project=self._project,
             stack=self._stack.name,
@@ -188,6 +189,7 @@ class Session:
             # What it has begun is seen through and recorded, however the program ended.
             deployment.close()
             monitor.stop()
+            service.close()
         operation.check_interrupted()
         if failure is not None:
             return failure or f"{self._options.kind} failed"
@@ -268,8 +270,8 @@ class Session:
             "warning",
             f"Attempting to deploy or update resources with {len(pending)} pending operations from previous "
             f"deployment.\n{listed}\nThese resources are in an unknown state because the Pulumi CLI was "
-            "interrupted while waiting for changes to these resources to complete. You should confirm whether "
-            "or not the operations listed completed successfully by checking the state of the "
+            "interrupted while waiting for changes to these resources to complete. You should confirm "
+            "whether or not the operations listed completed successfully by checking the state of the "
             "appropriate provider.\n"
             "Once you have confirmed the status of the interrupted operations, you can repair your stack "
             "using `pulumi refresh`, with --clear-pending-creates to forget creations.",

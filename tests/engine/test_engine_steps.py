@@ -500,3 +500,56 @@ def test_a_change_of_many_is_done_at_the_same_time(workshop: Workshop, cloud: Cl
     stack = workshop.stack(program)
     assert stack.up().summary.resource_changes == {"create": 21}
     assert len(cloud.things) == 20
+
+
+def test_transforms_change_what_is_registered(workshop: Workshop) -> None:
+    def tag(word: str) -> Any:
+        def transform(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+            if args.type_ != "cloud:index:Thing":
+                return None
+            given: dict[str, Any] = dict(args.props)
+            tags = [*given.get("tags", []), word]
+            return pulumi.ResourceTransformResult({**args.props, "tags": tags}, args.opts)
+
+        return transform
+
+    def protect(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult:
+        return pulumi.ResourceTransformResult(
+            args.props, ResourceOptions.merge(args.opts, ResourceOptions(retain_on_delete=True))
+        )
+
+    class Group(pulumi.ComponentResource):
+        def __init__(self, name: str, opts: ResourceOptions) -> None:
+            super().__init__("shop:index:Group", name, None, opts)
+            Thing(
+                "child",
+                ResourceOptions(parent=self, transforms=[tag("own")]),
+                value=pulumi.Output.secret("x"),
+            )
+
+    def program() -> None:
+        pulumi.runtime.register_resource_transform(tag("stack"))
+        first = Thing("first", ResourceOptions(transforms=[protect]))
+        Group("group", ResourceOptions(transforms=[tag("group")], depends_on=[first]))
+
+    stack = workshop.stack(program)
+    stack.up()
+    found = workshop.resources()
+    assert found["child"]["inputs"]["tags"] == ["own", "group", "stack"]
+    assert "ciphertext" in found["child"]["inputs"]["value"]
+    assert found["first"]["inputs"]["tags"] == ["stack"]
+    assert found["first"]["retainOnDelete"] is True
+    assert "retainOnDelete" not in found["child"]
+    assert stack.up().summary.resource_changes == {"same": 4}
+
+
+def test_a_transform_that_fails_is_named(workshop: Workshop) -> None:
+    def fail(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+        raise ValueError("this transform is broken")
+
+    def program() -> None:
+        Thing("thing", ResourceOptions(transforms=[fail]))
+
+    with pytest.raises(automation.CommandError, match="this transform is broken"):
+        workshop.stack(program).up()
+    assert not workshop.cloud.things
