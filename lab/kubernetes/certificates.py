@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_VALID_FOR = timedelta(days=30)
+_VALID_FOR = timedelta(days=90)
 _CLOCK_SKEW = timedelta(hours=1)
 
 
