@@ -89,7 +89,7 @@ def test_a_bit_flipped_anywhere_is_refused(tmp_path: Path) -> None:
         flipped = bytearray(content)
         flipped[position] ^= 1 << position % 8
         path.write_bytes(bytes(flipped))
-        with pytest.raises(JournalError, match="damaged|version"):
+        with pytest.raises(JournalError, match=r"damaged|version"):
             read_journal(path)
         assert path.read_bytes() == bytes(flipped)
 
@@ -99,7 +99,7 @@ def test_a_record_taken_out_is_refused(tmp_path: Path) -> None:
     lines = write(path).splitlines(keepends=True)
     path.write_bytes(lines[0] + lines[2])
 
-    with pytest.raises(JournalError, match="record 1.*does not follow"):
+    with pytest.raises(JournalError, match=r"record 1.*does not follow"):
         read_journal(path)
 
 
