@@ -16,18 +16,26 @@ POLICIES = {
 
 
 @dataclass(frozen=True)
-class Access:
-    """An IAM principal and what it may do."""
+class Grant:
+    """One of AWS's access policies, for the whole cluster or for some namespaces."""
 
-    name: str
-    principal: pulumi.Input[str]
     policy: Literal["cluster-admin", "admin", "edit", "view"]
     namespaces: tuple[str, ...] = ()
     """Empty: the whole cluster."""
 
 
+@dataclass(frozen=True)
+class Access:
+    """An IAM principal and what it may do."""
+
+    name: str
+    principal: pulumi.Input[str]
+    grants: tuple[Grant, ...]
+    """At most one of each policy."""
+
+
 class ClusterAccess(pulumi.ComponentResource):
-    """Access entries of a cluster, each with one of AWS's access policies."""
+    """Access entries of a cluster, each with one or more of AWS's access policies."""
 
     def __init__(
         self,
@@ -47,16 +55,17 @@ class ClusterAccess(pulumi.ComponentResource):
                 type="STANDARD",
                 opts=child,
             )
-            eks.AccessPolicyAssociation(
-                f"{name}-{entry.name}",
-                cluster_name=cluster_name,
-                principal_arn=made.principal_arn,
-                policy_arn=f"arn:aws:eks::aws:cluster-access-policy/{POLICIES[entry.policy]}",
-                access_scope=(
-                    {"type": "namespace", "namespaces": list(entry.namespaces)}
-                    if entry.namespaces
-                    else {"type": "cluster"}
-                ),
-                opts=child,
-            )
+            for grant in entry.grants:
+                eks.AccessPolicyAssociation(
+                    f"{name}-{entry.name}-{grant.policy}",
+                    cluster_name=cluster_name,
+                    principal_arn=made.principal_arn,
+                    policy_arn=f"arn:aws:eks::aws:cluster-access-policy/{POLICIES[grant.policy]}",
+                    access_scope=(
+                        {"type": "namespace", "namespaces": list(grant.namespaces)}
+                        if grant.namespaces
+                        else {"type": "cluster"}
+                    ),
+                    opts=child,
+                )
         self.register_outputs({})

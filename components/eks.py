@@ -27,9 +27,12 @@ class Cluster(pulumi.ComponentResource):
 
     Meets EKS.1, EKS.2, EKS.3, EKS.8, KMS rotation, EC2.8, CIS EKS 5.4.3.
 
+    Args:
+        protected: whether deleting it takes a change of the settings first.
+
     Outputs:
         cluster_name, cluster_arn, endpoint, certificate_authority (base64 of PEM), security_group_id (of the
-        control plane and the nodes), node_role_arn.
+        control plane and the nodes), node_role_arn; and `node_group`, the resource, for what waits for nodes.
     """
 
     def __init__(
@@ -38,11 +41,14 @@ class Cluster(pulumi.ComponentResource):
         settings: ClusterSettings,
         *,
         subnet_ids: pulumi.Input[Sequence[str]],
+        protected: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("landfall:eks:Cluster", name, None, opts)
         self._name = name
+        self._protected = protected
         self._child = pulumi.ResourceOptions(parent=self)
+        self._guarded = pulumi.ResourceOptions(parent=self, protect=protected)
         cluster = self._control_plane(settings, subnet_ids)
         node_role = self._node_group(settings, cluster, subnet_ids)
 
@@ -72,7 +78,7 @@ class Cluster(pulumi.ComponentResource):
             description=f"Kubernetes Secrets of the EKS cluster {settings.name}",
             enable_key_rotation=True,
             deletion_window_in_days=30,
-            opts=self._child,
+            opts=self._guarded,
         )
         # Declared first, or EKS creates it without a retention.
         logs = cloudwatch.LogGroup(
@@ -98,8 +104,9 @@ class Cluster(pulumi.ComponentResource):
             },
             encryption_config={"provider": {"key_arn": key.arn}, "resources": ["secrets"]},
             enabled_cluster_log_types=list(LOG_TYPES),
+            deletion_protection=self._protected,
             opts=pulumi.ResourceOptions.merge(
-                self._child, pulumi.ResourceOptions(depends_on=[logs, *attachments])
+                self._guarded, pulumi.ResourceOptions(depends_on=[logs, *attachments])
             ),
         )
 
@@ -128,7 +135,7 @@ class Cluster(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
-        eks.NodeGroup(
+        self.node_group = eks.NodeGroup(
             f"{self._name}-default",
             cluster_name=cluster.name,
             node_group_name="default",

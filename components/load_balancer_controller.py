@@ -102,7 +102,25 @@ def statements(cluster_name: str) -> list[Statement]:
             "Action": "ec2:CreateSecurityGroup",
             "Resource": "arn:aws:ec2:*:*:vpc/*",
         },
+        {
+            "Effect": "Allow",
+            "Action": "elasticloadbalancing:AddTags",
+            "Resource": "*",
+            "Condition": {
+                "StringEquals": {
+                    "elasticloadbalancing:CreateAction": ["CreateLoadBalancer", "CreateTargetGroup"],
+                    f"aws:RequestTag/{_CLUSTER_TAG}": cluster_name,
+                }
+            },
+        },
         _allow(_CHANGE, owned),
+        # The nodes' security group is EKS's own: the load balancer's targets are let in there.
+        {
+            "Effect": "Allow",
+            "Action": ["ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"],
+            "Resource": "arn:aws:ec2:*:*:security-group/*",
+            "Condition": {"StringEquals": {f"aws:ResourceTag/kubernetes.io/cluster/{cluster_name}": "owned"}},
+        },
         {
             "Effect": "Allow",
             "Action": "iam:CreateServiceLinkedRole",

@@ -15,6 +15,12 @@ class Network(pulumi.ComponentResource):
 
     Meets EC2.2 (the default security group is empty) and EC2.15 (no subnet gives public addresses).
 
+    Protected by Pulumi; AWS knows no deletion protection of a VPC or an address, but deletes no VPC that is
+    in use and no address that is associated.
+
+    Args:
+        protected: whether deleting it takes a change of the settings first.
+
     Outputs:
         vpc_id, public_subnet_ids, private_subnet_ids, private_route_table_ids: ids, one a zone.
         nat_addresses, ingress_addresses: public IPv4 addresses; NAT one a gateway, ingress one a zone.
@@ -22,12 +28,18 @@ class Network(pulumi.ComponentResource):
     """
 
     def __init__(
-        self, name: str, settings: NetworkSettings, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        settings: NetworkSettings,
+        *,
+        protected: bool,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("landfall:network:Network", name, None, opts)
         self._name = name
         self._settings = settings
         self._child = pulumi.ResourceOptions(parent=self)
+        self._guarded = pulumi.ResourceOptions(parent=self, protect=protected)
 
         self._vpc = ec2.Vpc(
             name,
@@ -35,7 +47,7 @@ class Network(pulumi.ComponentResource):
             enable_dns_support=True,
             enable_dns_hostnames=True,
             tags={"Name": name},
-            opts=self._child,
+            opts=self._guarded,
         )
         ec2.DefaultSecurityGroup(
             f"{name}-default",
@@ -45,7 +57,8 @@ class Network(pulumi.ComponentResource):
             tags={"Name": f"{name}-default"},
             opts=self._child,
         )
-        ingress = {zone: self._address("ingress", zone) for zone in settings.zones}
+        ingress_zones = settings.zones if settings.ingress_addresses else ()
+        ingress = {zone: self._address("ingress", zone) for zone in ingress_zones}
         public = self._public_subnets()
         nat_zones = settings.zones if settings.nat == "zone" else settings.zones[:1]
         nat = {zone: self._address("nat", zone) for zone in nat_zones}
@@ -77,9 +90,9 @@ class Network(pulumi.ComponentResource):
         self.private_subnet_ids = pulumi.Output.all(*(private[zone].id for zone in settings.zones))
         self.private_route_table_ids = pulumi.Output.all(*(tables[zone].id for zone in settings.zones))
         self.nat_addresses = pulumi.Output.all(*(nat[zone].public_ip for zone in nat_zones))
-        self.ingress_addresses = pulumi.Output.all(*(ingress[zone].public_ip for zone in settings.zones))
+        self.ingress_addresses = pulumi.Output.all(*(ingress[zone].public_ip for zone in ingress_zones))
         self.ingress_allocation_ids = pulumi.Output.all(
-            *(ingress[zone].allocation_id for zone in settings.zones)
+            *(ingress[zone].allocation_id for zone in ingress_zones)
         )
         self.register_outputs(
             {
@@ -95,7 +108,7 @@ class Network(pulumi.ComponentResource):
 
     def _address(self, role: str, zone: str) -> ec2.Eip:
         name = f"{self._name}-{role}-{zone}"
-        return ec2.Eip(name, domain="vpc", tags={"Name": name, "landfall:role": role}, opts=self._child)
+        return ec2.Eip(name, domain="vpc", tags={"Name": name, "landfall:role": role}, opts=self._guarded)
 
     def _public_subnets(self) -> dict[str, ec2.Subnet]:
         """The public subnets, routed to the internet; the NAT gateways in them need that route to start."""
@@ -123,7 +136,7 @@ class Network(pulumi.ComponentResource):
                 availability_zone=zone,
                 map_public_ip_on_launch=False,
                 tags={"Name": f"{self._name}-{kind}-{zone}", role_tag: "1"},
-                opts=self._child,
+                opts=self._guarded,
             )
             for zone, network in zip(self._settings.zones, networks, strict=True)
         }

@@ -33,7 +33,7 @@ class Notifications(pulumi.ComponentResource):
     ) -> None:
         super().__init__("landfall:sns:Notifications", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        account = get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
+        account = get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         key = kms.Key(
             f"{name}-notifications",
             description=f"Notifications of {name}",

@@ -39,5 +39,5 @@ def edge(environment: Environment, flips: EdgeFlips) -> None:
 
 def _target(environment: Environment, domain: DomainSettings) -> pulumi.Input[str]:
     if domain.target is not None:
-        return domain.target
+        return known(domain.target, f"domains[{domain.name}].target")
     return ingress_addresses(landing_zone_outputs(environment.name)).apply(lambda addresses: addresses[0])

@@ -9,6 +9,9 @@ from components.settings.base import KubernetesName, Model, Owned
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$")]
 
 
+KeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f-]+$")]
+
+
 class ClusterAccess(Model):
     """An IAM principal that may use the Kubernetes API."""
 
@@ -32,6 +35,10 @@ class RunnerSettings(Model):
     """Principals that may assume the runner's roles besides the workspace instance, with MFA."""
     session_minutes: Annotated[int, Field(ge=60, le=720)] = 240
     """How long a session of a role may last."""
+    state_bucket: Owned[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]] | None = None
+    """The S3 bucket of Pulumi's state, which the runner's flips read and write."""
+    state_key: Owned[KeyArn] | None = None
+    """The KMS key of the state's secrets."""
 
 
 class NotificationSettings(Model):

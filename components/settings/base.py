@@ -142,5 +142,6 @@ Zone = Annotated[
         _matching(r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]", "an availability zone such as ap-southeast-1a")
     ),
 ]
+AccountId = Annotated[str, AfterValidator(_matching(r"[0-9]{12}", "an AWS account's 12 digits, in quotes"))]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Labels = Annotated[dict[str, str], Field(min_length=1)]

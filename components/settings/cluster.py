@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.settings.access import ClusterAccess, PodRole
 from components.settings.base import AwsName, Ipv4Network, Model
 
 
@@ -34,6 +35,10 @@ class ClusterSettings(Model):
     node_group: NodeGroupSettings
     public_access_cidrs: tuple[Ipv4Network, ...] = ()
     """Networks that may reach the API server from the internet; empty: it has no public endpoint."""
+    access: tuple[ClusterAccess, ...] = ()
+    """Who may use the Kubernetes API, besides the cutover's runner."""
+    pod_roles: tuple[PodRole, ...] = ()
+    """AWS rights of workloads."""
     log_retention_days: Literal[30, 60, 90, 180, 365] = 90
 
     @model_validator(mode="after")

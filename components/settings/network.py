@@ -18,11 +18,15 @@ class NetworkSettings(Model):
     """Availability zones, all of one region."""
     nat: Literal["zone", "single"] = "zone"
     """A NAT gateway in each zone, or a single one: cheaper, and gone with its zone."""
+    ingress_addresses: bool = True
+    """Whether an ingress gets an Elastic IP a zone."""
     public_subnets: tuple[Ipv4Network, ...] | None = None
     """One network a zone, in the order of `zones`; by default the first 256ths of the VPC's last eighth."""
     private_subnets: tuple[Ipv4Network, ...] | None = None
     """One network a zone, in the order of `zones`; by default the VPC's first eighths."""
     flow_logs_retention_days: Literal[30, 60, 90, 180, 365] = 90
+    interface_endpoints: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")], ...] = ()
+    """AWS services reached inside the VPC, by the hour and zone; S3 and DynamoDB are for nothing."""
 
     @property
     def region(self) -> str:

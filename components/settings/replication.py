@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from components.settings.base import Model
+from components.settings.base import Model, Owned
 from components.settings.engines import REPLICATION_ENGINES
 
 
@@ -23,12 +23,15 @@ class ReplicationInstanceSettings(Model):
     multi_az: bool = True
 
 
-class CertificateSettings(Model):
-    """Certificate authorities, as PEM files in the project's folder."""
+PemFile = Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*\.pem$")]
 
-    source: str
+
+class CertificateSettings(Model):
+    """Certificate authorities, as PEM files by their path in the project's folder."""
+
+    source: Owned[PemFile]
     """Those that sign the source database's certificate."""
-    target: str
+    target: Owned[PemFile]
     """Those that sign the target's: for RDS the bundle of its region."""
 
 

@@ -1,11 +1,16 @@
 """The typed settings of an environment and of its small stacks. Reading them imports no Pulumi package."""
 
+from components.settings.access import NotificationSettings, RunnerSettings, VeleroSettings, WorkspaceSettings
 from components.settings.base import Model, Placeholder, PlaceholderError, known
+from components.settings.cache import CacheSettings
 from components.settings.cluster import ClusterSettings, NodeGroupSettings
+from components.settings.exceptions import ControlException
 from components.settings.network import NetworkSettings
+from components.settings.relational import RelationalDatabaseSettings
+from components.settings.replication import ReplicationSettings
 from stacks.settings.checks import CrossCheckError
 from stacks.settings.cutover import CutoverSettings, DeadlineSettings, HealthCheckSettings, TimeoutSettings
-from stacks.settings.environment import Environment
+from stacks.settings.environment import Environment, EnvironmentBase
 from stacks.settings.errors import Problem, SettingsError
 from stacks.settings.files import load_environment, load_flips, stack_file, write_flips
 from stacks.settings.flips import EdgeFlips, Flips, SourceFlips, TargetFlips, check_flips
@@ -21,9 +26,11 @@ from stacks.settings.parts import (
 )
 
 __all__ = [
+    "CacheSettings",
     "CloudflareSettings",
     "ClusterSettings",
     "ConfigEntry",
+    "ControlException",
     "CrossCheckError",
     "CutoverSettings",
     "DatabaseSettings",
@@ -31,22 +38,29 @@ __all__ = [
     "DomainSettings",
     "EdgeFlips",
     "Environment",
+    "EnvironmentBase",
     "Flips",
     "HealthCheckSettings",
     "KubernetesSettings",
     "Model",
     "NetworkSettings",
     "NodeGroupSettings",
+    "NotificationSettings",
     "Placeholder",
     "PlaceholderError",
     "Problem",
     "RedisListBuffer",
+    "RelationalDatabaseSettings",
+    "ReplicationSettings",
+    "RunnerSettings",
     "SettingsError",
     "SourceFlips",
     "TargetFlips",
     "TimeoutSettings",
+    "VeleroSettings",
     "WorkloadName",
     "WorkloadSettings",
+    "WorkspaceSettings",
     "check_flips",
     "known",
     "load_environment",

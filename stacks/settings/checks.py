@@ -4,10 +4,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.settings.access import NotificationSettings
+from components.settings.cache import CacheSettings
+from components.settings.replication import ReplicationSettings
 from stacks.settings.parts import (
     CloudflareSettings,
     ConfigEntry,
+    DatabaseSettings,
     DomainSettings,
+    RecordSettings,
     WorkloadName,
     WorkloadSettings,
 )
@@ -43,7 +48,7 @@ def cross_check(sections: Mapping[str, Any]) -> list[CrossProblem]:
 
 
 def _domains_in_zones(
-    domains: tuple[DomainSettings, ...], cloudflare: CloudflareSettings
+    domains: tuple[RecordSettings, ...], cloudflare: CloudflareSettings
 ) -> Iterator[CrossProblem]:
     for index, domain in enumerate(domains):
         if domain.zone not in cloudflare.zones:
@@ -57,7 +62,7 @@ def _domains_in_zones(
             )
 
 
-def _domains_once(domains: tuple[DomainSettings, ...]) -> Iterator[CrossProblem]:
+def _domains_once(domains: tuple[RecordSettings, ...]) -> Iterator[CrossProblem]:
     yield from _once(("domains",), "name", [domain.name for domain in domains])
 
 
@@ -116,6 +121,39 @@ def _buffers_once(buffers: tuple[Any, ...]) -> Iterator[CrossProblem]:
     yield from _once(("buffers",), "name", [buffer.name for buffer in buffers])
 
 
+def _told(
+    notifications: NotificationSettings | None,
+    database: DatabaseSettings,
+    cache: CacheSettings | None,
+    replication: ReplicationSettings | None,
+) -> Iterator[CrossProblem]:
+    """What has alarms needs somebody to tell."""
+    sections: tuple[tuple[Path, object], ...] = (
+        (("database", "target"), database.target),
+        (("cache",), cache),
+        (("replication",), replication),
+    )
+    for path, section in sections:
+        if section is not None and notifications is None:
+            yield CrossProblem(path, section, "the section notifications too, which its alarms go to")
+
+
+def _replication_fits(
+    database: DatabaseSettings, replication: ReplicationSettings | None
+) -> Iterator[CrossProblem]:
+    target = database.target
+    if target is not None and target.engine != database.engine:
+        yield CrossProblem(
+            ("database", "target", "engine"), target.engine, f"{database.engine}, the source's engine"
+        )
+    if replication is not None and target is None:
+        yield CrossProblem(("replication",), replication, "the section database.target, which it writes to")
+    if replication is not None and replication.forward == "native" and database.engine != "mysql":
+        yield CrossProblem(
+            ("replication", "forward"), replication.forward, f"dms, as the engine is {database.engine}"
+        )
+
+
 def _once(path: Path, key: str, names: list[str]) -> Iterator[CrossProblem]:
     for index, name in enumerate(names):
         if (first := names.index(name)) < index:
@@ -128,6 +166,8 @@ def _once(path: Path, key: str, names: list[str]) -> Iterator[CrossProblem]:
 
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[CrossProblem]]], ...] = (
     (("domains", "cloudflare"), _domains_in_zones),
+    (("notifications", "database", "cache", "replication"), _told),
+    (("database", "replication"), _replication_fits),
     (("domains",), _domains_once),
     (("shared_workloads", "workloads"), _workloads_once),
     (("domains", "workloads"), _domains_served),

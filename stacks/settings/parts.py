@@ -20,6 +20,8 @@ from components.settings.base import (
     Owned,
     Port,
 )
+from components.settings.engines import RelationalEngine
+from components.settings.relational import RelationalDatabaseSettings
 
 TEMPLATE_FIELDS = ("database_host", "database_port", "database_name")
 """What the template of a ConfigMap's entry may name in braces."""
@@ -68,9 +70,12 @@ class DatabaseAdministrator(Model):
 class DatabaseSettings(Model):
     """The database that the services share."""
 
+    engine: RelationalEngine = "mysql"
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_$-]{1,64}$")]
     port: Port = 3306
     source: SourceDatabaseSettings
+    target: RelationalDatabaseSettings | None = None
+    """The database on RDS; None while none is declared."""
     administrator: DatabaseAdministrator
 
 
@@ -110,8 +115,8 @@ def _fits(record_type: str, content: str) -> bool:
     return True
 
 
-class DomainSettings(Model):
-    """A name that users reach a service by."""
+class RecordSettings(Model):
+    """A DNS record that is pointed from the source to the target."""
 
     name: DnsName
     zone: DnsName
@@ -123,13 +128,8 @@ class DomainSettings(Model):
     """Answered by Cloudflare's proxy; its TTL is then Cloudflare's own and is not lowered."""
     source: Owned[str]
     """The record's content while the source serves."""
-    target: str | None = None
+    target: Owned[str] | None = None
     """The content while the target serves; None: the target's first ingress address."""
-    service: NamespacedName
-    """The Service that answers for it, on both clusters."""
-    target_port: Port = 8080
-    """The port of the pods that the Service sends to."""
-    health: HttpPath = "/healthz"
 
     @model_validator(mode="after")
     def _contents_fit(self) -> Self:
@@ -143,6 +143,16 @@ class DomainSettings(Model):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+class DomainSettings(RecordSettings):
+    """A name that users reach a service of a cluster by."""
+
+    service: NamespacedName
+    """The Service that answers for it, on both clusters."""
+    target_port: Port = 8080
+    """The port of the pods that the Service sends to."""
+    health: HttpPath = "/healthz"
 
 
 class WorkloadName(Model):

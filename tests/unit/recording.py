@@ -18,6 +18,7 @@ from pulumi.runtime.stack import run_in_stack
 PROJECT = Path(__file__).parents[2]
 IMPORT_WARNINGS = r"ignore:\w+\.\w+/\w+\.\w+ has been deprecated:DeprecationWarning"
 """The providers' packages warn of their own modules while they are imported."""
+ACCOUNT = "123456789012"
 ZONE_ID = "0123456789abcdef0123456789abcdef"
 RECORD_ID = "fedcba9876543210fedcba9876543210"
 KeyPath = tuple[str | int, ...]
@@ -118,7 +119,9 @@ class _Cloud(pulumi.runtime.Mocks):
             state["latestVersion"] = 1
         return args.resource_id or f"{args.name}-id", state
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if args.token == "aws:index/getCallerIdentity:getCallerIdentity":
+            return {"accountId": ACCOUNT, "arn": "arn:aws:iam::123456789012:root", "userId": "1"}, []
         raise AssertionError(f"the program asked for {args.token}, which no test expects")
 
 

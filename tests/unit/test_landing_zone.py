@@ -87,7 +87,7 @@ def test_the_cluster_is_private_encrypted_and_logged(landing_zone: Recording) ->
     }
     assert cluster["accessConfig"]["authenticationMode"] == "API"
     assert landing_zone.of("kms/key:Key")["prod-secrets"].inputs["enableKeyRotation"] is True
-    logs = landing_zone.one("cloudwatch/logGroup:LogGroup").inputs
+    logs = landing_zone.of("cloudwatch/logGroup:LogGroup")["prod-control-plane"].inputs
     assert logs["name"] == "/aws/eks/prod/cluster"
     assert logs["retentionInDays"] == 90
 
