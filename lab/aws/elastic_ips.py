@@ -35,7 +35,7 @@ def use_pool(pool: IPv4Network) -> None:
         with _lock:
             return _ALLOCATE(backend, domain, address or _first_free(pool), tags)
 
-    ElasticAddressBackend.allocate_address = allocate_address  # type: ignore[method-assign]
+    ElasticAddressBackend.allocate_address = allocate_address  # type: ignore[method-assign, assignment]
 
 
 def _first_free(pool: IPv4Network) -> str:

@@ -26,7 +26,10 @@ def start(provider: Provider, port: int = 0) -> tuple[grpc.Server, int]:
 
     Raises RuntimeError where the port is taken.
     """
-    options = [("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)]
+    options = [
+        ("grpc.max_receive_message_length", MAX_MESSAGE),
+        ("grpc.max_send_message_length", MAX_MESSAGE),
+    ]
     server = grpc.server(ThreadPoolExecutor(MAX_CALLS, thread_name_prefix=provider.name), options=options)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(ProviderService(provider), server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
@@ -44,7 +47,8 @@ def providers() -> list[Provider]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; prints ``aws:PORT,kubernetes:PORT,cloudflare:PORT`` once all are ready."""
+    """Serve until SIGINT or SIGTERM; prints ``aws:PORT,kubernetes:PORT,cloudflare:PORT`` once all are
+    ready."""
     parser = argparse.ArgumentParser(prog="python -m lab.providers", description=__doc__)
     parser.add_argument("ports", nargs="*", metavar="NAME=PORT", help="a fixed port; else any free one")
     parser.add_argument("--write-ports", type=Path, help="also write the line to this file")

@@ -45,8 +45,9 @@ class ProviderError(Exception):
         self.code = code
 
 
-class PartialFailure(ProviderError):
-    """A resource exists but is not as it should be: the engine keeps it in its state, and retries it later."""
+class PartialFailureError(ProviderError):
+    """A resource exists but is not as it should be: the engine keeps it in its state, and retries it
+    later."""
 
     def __init__(self, message: str, state: State) -> None:
         super().__init__(message)
@@ -161,7 +162,8 @@ def has_unknown(value: object) -> bool:
 
 
 def decode(struct: struct_pb2.Struct) -> Properties:
-    """Plain values of a Struct: whole numbers become int, secrets lose their wrapper, nulls of maps are left out."""
+    """Plain values of a Struct: whole numbers become int, secrets lose their wrapper, nulls of maps are left
+    out."""
     return {key: _decode(value) for key, value in struct.fields.items() if not value.HasField("null_value")}
 
 
@@ -218,7 +220,8 @@ def _from_json(value: Any) -> Any:
 
 
 def random_suffix(seed: bytes, urn: str, length: int) -> str:
-    """Hexadecimal digits for an automatic name: the same for the same seed, new where the engine gives none."""
+    """Hexadecimal digits for an automatic name: the same for the same seed, new where the engine gives
+    none."""
     if not seed:
         import secrets  # noqa: PLC0415 - only old engines send no seed
 

@@ -1,5 +1,6 @@
 """The cloudflare provider: DNS records and zone look-ups, over Cloudflare's HTTP API v4."""
 
+# ruff: noqa: ARG002 - every method takes what an engine gives it
 from __future__ import annotations
 
 import os
@@ -86,7 +87,9 @@ class CloudflareInstance:
         """See `lab.providers.base.Instance`."""
         _require_record(resource)
         failures = [(name, "is required") for name in _REQUIRED if name not in news]
-        failures += [(name, "is not supported") for name in news if name not in _INPUTS and name != "__defaults"]
+        failures += [
+            (name, "is not supported") for name in news if name not in _INPUTS and name != "__defaults"
+        ]
         if "content" not in news and "data" not in news:
             failures.append(("content", "is required, or data"))
         return Checked(news, failures)
@@ -124,8 +127,12 @@ class CloudflareInstance:
         """See `lab.providers.base.Instance`. Sends just what changed."""
         if preview or has_unknown(inputs):
             return {**old.outputs, **inputs, "modifiedOn": UNKNOWN}
-        changed = {name: value for name, value in inputs.items() if not compare.same(value, old.inputs.get(name))}
-        removed = {name: _WHEN_REMOVED[name] for name in _WHEN_REMOVED if name in old.inputs and name not in inputs}
+        changed = {
+            name: value for name, value in inputs.items() if not compare.same(value, old.inputs.get(name))
+        }
+        removed = {
+            name: _WHEN_REMOVED[name] for name in _WHEN_REMOVED if name in old.inputs and name not in inputs
+        }
         body = {_INPUTS[name]: _to_api(name, value) for name, value in {**removed, **changed}.items()}
         answer = self._api().call("PATCH", f"/zones/{inputs['zoneId']}/dns_records/{old.id}", body=body)
         return _outputs(answer, inputs)
@@ -146,7 +153,8 @@ class CloudflareInstance:
         zone = zone or (old.inputs or old.outputs).get("zoneId", "")
         if not zone:
             raise ProviderError(
-                f"{resource.type} {resource.name}: the id {old.id!r} must be zone_id/record_id to import a record",
+                f"{resource.type} {resource.name}: to import a record, the id must be zone_id/record_id,"
+                f" got {old.id!r}",
                 StatusCode.INVALID_ARGUMENT,
             )
         try:
@@ -162,14 +170,18 @@ class CloudflareInstance:
     def invoke(self, token: str, arguments: Properties) -> Properties:
         """See `lab.providers.base.Instance`: ``getZone`` by id or by filter.name."""
         if token != "cloudflare:index/getZone:getZone":
-            raise ProviderError(f"the lab's cloudflare provider has no function {token}", StatusCode.UNIMPLEMENTED)
+            raise ProviderError(
+                f"the lab's cloudflare provider has no function {token}", StatusCode.UNIMPLEMENTED
+            )
         if identifier := arguments.get("zoneId"):
             zone = self._api().call("GET", f"/zones/{identifier}")
         else:
             name = (arguments.get("filter") or {}).get("name", "")
             zones = self._api().call("GET", "/zones", query={"name": name})
             if len(zones) != 1:
-                raise ProviderError(f"{len(zones)} zones are named {name!r}, expected one", StatusCode.NOT_FOUND)
+                raise ProviderError(
+                    f"{len(zones)} zones are named {name!r}, expected one", StatusCode.NOT_FOUND
+                )
             zone = zones[0]
         shown = {"zoneId": zone["id"], "id": zone["id"], "name": zone["name"], "status": zone.get("status")}
         return {**shown, "nameServers": zone.get("name_servers", [])}
@@ -210,9 +222,12 @@ def _stated(live: Properties) -> Properties:
 
 
 def _outputs(answer: Mapping[str, Any], inputs: Properties) -> Properties:
-    """A record's outputs; what means the same as an input (``Bill`` and ``bill.example.com``) has the input's form."""
+    """A record's outputs; what means the same as an input (``Bill`` and ``bill.example.com``) has the input's
+    form."""
     live = _from_api({"zone_id": inputs["zoneId"], **answer})
-    if not compare.same(live["name"], inputs["name"]) and _is_short_for(str(inputs["name"]), str(live["name"])):
+    if not compare.same(live["name"], inputs["name"]) and _is_short_for(
+        str(inputs["name"]), str(live["name"])
+    ):
         live["name"] = inputs["name"]
     return live
 

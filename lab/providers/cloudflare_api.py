@@ -1,4 +1,5 @@
-"""Calls to Cloudflare's HTTP API v4: envelope, bounded retries, and errors with Cloudflare's code and message."""
+"""Calls to Cloudflare's HTTP API v4: envelope, bounded retries, and errors with Cloudflare's code and
+message."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from lab.providers.base import ProviderError
 
 CALL_TIMEOUT = urllib3.Timeout(connect=5.0, read=30.0)  # seconds
 MAX_ATTEMPTS = 4
-# Cloudflare's rate limit blocks for at most its own window; a longer wait than this is for a person to decide.
+# Cloudflare's rate limit blocks for at most its own window; a longer wait than this is for a person to
+# decide.
 MAX_RETRY_AFTER = 300.0  # seconds
 
 _POOL = urllib3.PoolManager(timeout=CALL_TIMEOUT, retries=False)
@@ -29,7 +31,7 @@ _CODES = {
 }
 
 
-class CloudflareRefusal(ProviderError):
+class CloudflareError(ProviderError):
     """An answer with ``success: false``; `number` is Cloudflare's code."""
 
     def __init__(self, message: str, code: StatusCode, number: int) -> None:
@@ -39,7 +41,7 @@ class CloudflareRefusal(ProviderError):
 
 def refused_code(error: ProviderError) -> int | None:
     """Cloudflare's code of an error, if it has one."""
-    return error.number if isinstance(error, CloudflareRefusal) else None
+    return error.number if isinstance(error, CloudflareError) else None
 
 
 class CloudflareApi:
@@ -50,11 +52,16 @@ class CloudflareApi:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def call(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> Any:
         """The `result` of a call. A 429 is repeated after Retry-After; a 5xx if repeating cannot do harm.
 
-        Raises CloudflareRefusal for what Cloudflare refuses, ProviderError where it does not answer.
+        Raises CloudflareError for what Cloudflare refuses, ProviderError where it does not answer.
         """
         url = f"{self._url}{path}" + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
@@ -65,11 +72,17 @@ class CloudflareApi:
                 response = _POOL.request(method, url, body=data, headers=self._headers)
             except urllib3.exceptions.HTTPError as error:
                 # A refused connection carried nothing; anything else may have been executed.
-                unsent = isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+                unsent = isinstance(
+                    error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+                )
                 if (repeatable or unsent) and not last:
                     time.sleep(_backoff(attempt))
                     continue
-                doubt = "" if repeatable or unsent else " (it may have been carried out: look before you repeat it)"
+                doubt = (
+                    ""
+                    if repeatable or unsent
+                    else " (it may have been carried out: look before you repeat it)"
+                )
                 raise ProviderError(
                     f"Cloudflare does not answer {method} {url}: {error}{doubt}", StatusCode.UNAVAILABLE
                 ) from error
@@ -101,12 +114,13 @@ def _result(what: str, status: int, data: bytes) -> Any:
         errors = [*_flat(envelope["errors"])]
     except (ValueError, KeyError, TypeError) as error:
         raise ProviderError(
-            f"Cloudflare: {what}: HTTP {status} with an unexpected body: {data[:200].decode(errors='replace')!r}",
+            f"Cloudflare: {what}: HTTP {status} with an unexpected body:"
+            f" {data[:200].decode(errors='replace')!r}",
             StatusCode.UNAVAILABLE if status >= 500 else StatusCode.UNKNOWN,
         ) from error
     text = "; ".join(f"{code} {message}" for code, message in errors) or "no reason given"
     code = _CODES.get(status, StatusCode.UNAVAILABLE if status >= 500 else StatusCode.UNKNOWN)
-    raise CloudflareRefusal(f"Cloudflare: {what}: HTTP {status}: {text}", code, errors[0][0] if errors else 0)
+    raise CloudflareError(f"Cloudflare: {what}: HTTP {status}: {text}", code, errors[0][0] if errors else 0)
 
 
 def _flat(errors: list[Mapping[str, Any]]) -> list[tuple[int, str]]:

@@ -11,9 +11,10 @@ Path = tuple[str | int, ...]
 
 
 def same(wanted: Any, actual: Any) -> bool:
-    """Whether two values mean the same; a number and its text do (``1`` and ``"1"``), and so do None and nothing."""
+    """Whether two values mean the same; a number and its text do (``1`` and ``"1"``), and so do None and
+    nothing."""
     if isinstance(wanted, bool) or isinstance(actual, bool):
-        return _truth(wanted) == _truth(actual)
+        return bool(_truth(wanted) == _truth(actual))
     if isinstance(wanted, (int, float, str)) and isinstance(actual, (int, float, str)):
         return wanted == actual or str(wanted) == str(actual)
     if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
@@ -52,7 +53,9 @@ def overlay(wanted: Any, actual: Any) -> Any:
     if covers(actual, wanted):
         return wanted
     if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
-        return {key: overlay(value, actual[key]) for key, value in wanted.items() if actual.get(key) is not None}
+        return {
+            key: overlay(value, actual[key]) for key, value in wanted.items() if actual.get(key) is not None
+        }
     if isinstance(wanted, list) and isinstance(actual, list) and len(wanted) == len(actual):
         return [overlay(*pair) for pair in zip(wanted, actual, strict=True)]
     return actual
@@ -61,8 +64,8 @@ def overlay(wanted: Any, actual: Any) -> Any:
 def changes(old: Any, actual: Any, new: Any, path: Path = ()) -> Iterator[Change]:
     """Each leaf in which new inputs differ from old ones, in the order of the names.
 
-    `actual` is the remembered state beside the old inputs: what is newly stated and has the stated value already
-    (say after an import) is no change.
+    `actual` is the remembered state beside the old inputs: what is newly stated and has the stated value
+    already (say after an import) is no change.
     """
     if is_unknown(new):
         yield Change(path, "add" if old is None else "update")

@@ -4,6 +4,7 @@ Several instances of a provider share one port. Each is a gRPC channel of its ow
 configured with is kept by the channel's peer address.
 """
 
+# ruff: noqa: ARG002 - every method takes what the protocol gives it
 from __future__ import annotations
 
 import logging
@@ -21,7 +22,7 @@ from lab.providers import compare
 from lab.providers.base import (
     Difference,
     Instance,
-    PartialFailure,
+    PartialFailureError,
     Properties,
     Provider,
     ProviderError,
@@ -34,7 +35,8 @@ from lab.providers.base import (
 
 log = logging.getLogger(__name__)
 
-# A channel lives as long as one operation of an engine; the oldest configurations are of channels long closed.
+# A channel lives as long as one operation of an engine; the oldest configurations are of channels long
+# closed.
 MAX_INSTANCES = 4096
 
 _KINDS = {
@@ -74,7 +76,7 @@ class ProviderService(provider_pb2_grpc.ResourceProviderServicer):
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         olds = decode(request.old_inputs if request.HasField("old_inputs") else request.olds)
         return _diff_response(
-            compare.difference(State("", olds, olds), decode(request.news), replaces=lambda path: False)
+            compare.difference(State("", olds, olds), decode(request.news), replaces=lambda _: False)
         )
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
@@ -143,7 +145,7 @@ class ProviderService(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with _errors(context):
             answer = self._instance(context).invoke(request.tok, decode(request.args))
-            return provider_pb2.InvokeResponse(**{"return": encode(answer)})
+            return _invoke_response(answer)
 
     def _instance(self, context: grpc.ServicerContext) -> Instance:
         with self._lock:
@@ -155,6 +157,13 @@ class ProviderService(provider_pb2_grpc.ResourceProviderServicer):
                 grpc.StatusCode.FAILED_PRECONDITION,
             )
         return instance
+
+
+def _invoke_response(answer: Properties) -> Any:
+    response = provider_pb2.InvokeResponse()
+    # The field is named by a keyword of Python's.
+    getattr(response, "return").CopyFrom(encode(answer))
+    return response
 
 
 def _old_state(request: Any) -> State:
@@ -184,7 +193,7 @@ def _errors(context: grpc.ServicerContext) -> Iterator[None]:
     """Answer a failure with its gRPC status; a defect of ours with INTERNAL, its trace in the log."""
     try:
         yield
-    except PartialFailure as error:
+    except PartialFailureError as error:
         detail = any_pb2.Any()
         detail.Pack(
             provider_pb2.ErrorResourceInitFailed(

@@ -151,7 +151,7 @@ class ApiServer:
     ) -> Any:
         """A call as cluster administrator; None for a 404."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - https on loopback
+        request = urllib.request.Request(
             f"https://127.0.0.1:{self.port}{path}", data, {"Content-Type": kind}, method=method
         )
         try:
@@ -211,7 +211,9 @@ class ApiServer:
             self.request("DELETE", path, {"gracePeriodSeconds": 0})
         elif not pod["spec"].get("nodeName"):
             target = {"kind": "Node", "name": "node"}
-            self.request("POST", f"{path}/binding", {"metadata": {"name": metadata["name"]}, "target": target})
+            self.request(
+                "POST", f"{path}/binding", {"metadata": {"name": metadata["name"]}, "target": target}
+            )
         elif pod["status"].get("phase") != "Running" and metadata.get("labels", {}).get("ready") != "no":
             number = sum(metadata["name"].encode()) % 120 + 1
             status = {

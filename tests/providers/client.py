@@ -25,7 +25,7 @@ class Diff:
     delete_before_replace: bool
 
 
-class Failure(Exception):
+class CallError(Exception):
     """A call that failed; `code` is the gRPC status, `state` what exists in spite of it."""
 
     def __init__(self, code: grpc.StatusCode, details: str, state: State | None) -> None:
@@ -61,7 +61,7 @@ class ProviderClient:
         try:
             return getattr(self.stub, method)(request, timeout=120)
         except grpc.RpcError as error:
-            raise Failure(error.code(), error.details(), _partial(error)) from error
+            raise CallError(error.code(), error.details() or "", _partial(error)) from error
 
     def check(self, urn: str, news: Properties, olds: Properties | None = None) -> Properties:
         """Checked inputs; AssertionError with the failures, if any."""

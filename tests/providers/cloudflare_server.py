@@ -16,7 +16,8 @@ ZONE = "0123456789abcdef0123456789abcdef"
 
 @dataclass
 class Answer:
-    """A failure to be answered instead of the call's own result. Without a status the connection is dropped."""
+    """A failure to be answered instead of the call's own result. Without a status the connection is
+    dropped."""
 
     status: int | None
     body: Any = None
@@ -82,14 +83,14 @@ class CloudflareServer:
         if not path.startswith(start):
             return Answer(404, refusal(7003, f"Could not route to {path}"))
         identity = path.removeprefix(start).strip("/")
-        if request.command == "POST":
-            return self._created(body)
+        return self._created(body) if request.command == "POST" else self._of(request.command, identity, body)
+
+    def _of(self, method: str, identity: str, body: Any) -> Answer:
         if identity not in self.records:
             return Answer(404, refusal(81044, "Record does not exist."))
-        if request.command == "DELETE":
-            del self.records[identity]
-            return Answer(200, {"success": True, "result": {"id": identity}})
-        if request.command == "PATCH":
+        if method == "DELETE":
+            return Answer(200, {"success": True, "result": {"id": self.records.pop(identity)["id"]}})
+        if method == "PATCH":
             self.records[identity] |= body
         return Answer(200, {"success": True, "result": self.records[identity]})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -45,9 +44,9 @@ def namespace(api_server: ApiServer) -> str:
 
 
 @pytest.fixture
-def kubernetes(
-    api_server: ApiServer, kubernetes_port: int, tmp_path: Path
-) -> Iterator[ProviderClient]:
+def kubernetes(api_server: ApiServer, kubernetes_port: int, tmp_path: Path) -> Iterator[ProviderClient]:
     """A provider instance as cluster administrator."""
-    with ProviderClient(kubernetes_port, {"kubeconfig": (api_server.folder / "kubeconfig").read_text()}) as client:
+    with ProviderClient(
+        kubernetes_port, {"kubeconfig": (api_server.folder / "kubeconfig").read_text()}
+    ) as client:
         yield client

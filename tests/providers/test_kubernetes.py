@@ -12,7 +12,7 @@ import yaml
 
 from lab.providers.base import UNKNOWN, Properties, State
 from tests.providers.api_server import ApiServer
-from tests.providers.client import Failure, ProviderClient, urn
+from tests.providers.client import CallError, ProviderClient, urn
 
 pytestmark = pytest.mark.lab
 
@@ -34,11 +34,13 @@ def config_map(namespace: str, data: dict[str, Any], **metadata: Any) -> Propert
     }
 
 
-def deployment(namespace: str, replicas: int = 1, *, ready: str = "yes", **annotations: str) -> Properties:
+def deployment(
+    namespace: str, replicas: int = 1, *, ready: str = "yes", annotations: dict[str, str] | None = None
+) -> Properties:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "web", "namespace": namespace, "annotations": annotations},
+        "metadata": {"name": "web", "namespace": namespace, "annotations": annotations or {}},
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": {"app": "web"}},
@@ -165,7 +167,7 @@ def test_a_namespace_that_the_same_update_makes_may_be_missing_in_a_preview(
     inputs = config_map("not-there-yet", {"a": "1"}, name="settings")
     preview = kubernetes.create(CONFIG_MAP, inputs, preview=True)
     assert preview.outputs["data"] == {"a": "1"}
-    with pytest.raises(Failure, match="NOT_FOUND.*not-there-yet"):
+    with pytest.raises(CallError, match=r"NOT_FOUND.*not-there-yet"):
         kubernetes.create(CONFIG_MAP, inputs)
 
 
@@ -197,7 +199,7 @@ def test_an_existing_object_is_imported_and_not_created(
         {"metadata": {"name": "settings", "labels": {"x": "y"}}, "data": {"a": "1", "b": "2"}},
     )
     wanted = kubernetes.check(CONFIG_MAP, config_map(namespace, {"a": "1"}, name="settings"))
-    with pytest.raises(Failure, match=r"ALREADY_EXISTS.*import it, or use ConfigMapPatch"):
+    with pytest.raises(CallError, match=r"ALREADY_EXISTS.*import it, or use ConfigMapPatch"):
         kubernetes.create(CONFIG_MAP, wanted)
     imported = kubernetes.import_(CONFIG_MAP, f"{namespace}/settings")
     assert imported is not None
@@ -237,7 +239,7 @@ def test_a_patch_changes_what_it_names_and_gives_it_up(
     api_server.apply(path, {**base, "data": {"DATABASE_HOST": "old", "DATABASE_PORT": "3306"}}, "velero")
     force = {"pulumi.com/patchForce": "true"}
     wanted = config_map(namespace, {"DATABASE_HOST": "new"}, name="boss-config")
-    with pytest.raises(Failure, match=r'conflict with "velero"(.|\n)*patchForce') as conflict:
+    with pytest.raises(CallError, match=r'conflict with "velero"(.|\n)*patchForce') as conflict:
         kubernetes.create(CONFIG_MAP_PATCH, kubernetes.check(CONFIG_MAP_PATCH, wanted))
     assert conflict.value.code == grpc.StatusCode.ABORTED
 
@@ -276,7 +278,7 @@ def test_a_patch_needs_a_name_and_an_object(kubernetes: ProviderClient, namespac
     _, failures = kubernetes.check_failures(CONFIG_MAP_PATCH, config_map(namespace, {"a": "1"}))
     assert "name of an existing object" in failures["metadata.name"]
     wanted = kubernetes.check(CONFIG_MAP_PATCH, config_map(namespace, {"a": "1"}, name="nobody"))
-    with pytest.raises(Failure, match=f"NOT_FOUND: ConfigMap {namespace}/nobody is not there"):
+    with pytest.raises(CallError, match=f"NOT_FOUND: ConfigMap {namespace}/nobody is not there"):
         kubernetes.create(CONFIG_MAP_PATCH, wanted)
 
 
@@ -305,8 +307,8 @@ def test_a_deployment_that_does_not_become_ready_is_kept_and_reported(
     kubernetes: ProviderClient, namespace: str
 ) -> None:
     timeout = {"pulumi.com/timeoutSeconds": "1"}
-    inputs = kubernetes.check(DEPLOYMENT, deployment(namespace, ready="no", **timeout))
-    with pytest.raises(Failure, match="0 of 1 replicas are available") as failed:
+    inputs = kubernetes.check(DEPLOYMENT, deployment(namespace, ready="no", annotations=timeout))
+    with pytest.raises(CallError, match="0 of 1 replicas are available") as failed:
         kubernetes.create(DEPLOYMENT, inputs)
     assert failed.value.state is not None
     assert failed.value.state.id == f"{namespace}/web"
@@ -315,7 +317,7 @@ def test_a_deployment_that_does_not_become_ready_is_kept_and_reported(
 
 def test_waiting_can_be_declined(kubernetes: ProviderClient, namespace: str) -> None:
     skip = {"pulumi.com/skipAwait": "true"}
-    inputs = kubernetes.check(DEPLOYMENT, deployment(namespace, ready="no", **skip))
+    inputs = kubernetes.check(DEPLOYMENT, deployment(namespace, ready="no", annotations=skip))
     assert kubernetes.create(DEPLOYMENT, inputs).id == f"{namespace}/web"
 
 
@@ -362,7 +364,7 @@ def test_a_service_is_waited_for_until_somebody_answers(
         },
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
     }
-    with pytest.raises(Failure, match="no endpoint is ready") as failed:
+    with pytest.raises(CallError, match="no endpoint is ready") as failed:
         kubernetes.create(SERVICE, kubernetes.check(SERVICE, service))
     assert failed.value.state is not None
     kubernetes.create(DEPLOYMENT, deployment(namespace))
@@ -387,7 +389,7 @@ def test_an_object_gone_behind_our_back_is_not_made_anew(
     inputs = mutable.check(CONFIG_MAP, config_map(namespace, {"a": "1"}, name="settings"))
     state = mutable.create(CONFIG_MAP, inputs)
     api_server.request("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/settings")
-    with pytest.raises(Failure, match="NOT_FOUND.*is gone.*refresh"):
+    with pytest.raises(CallError, match=r"NOT_FOUND.*is gone.*refresh"):
         mutable.update(CONFIG_MAP, state, config_map(namespace, {"a": "2"}, name="settings"))
 
 
@@ -396,18 +398,20 @@ def test_errors_say_what_the_cluster_answered(
 ) -> None:
     inputs = config_map(namespace, {"a": "1"}, name="settings")
     with ProviderClient(kubernetes_port, {"kubeconfig": yaml.safe_dump(api_server.user("nobody"))}) as client:
-        with pytest.raises(Failure, match=f'ConfigMap {namespace}/settings: .*403: .*User "nobody" cannot') as no:
+        with pytest.raises(
+            CallError, match=f'ConfigMap {namespace}/settings: .*403: .*User "nobody" cannot'
+        ) as no:
             client.create(CONFIG_MAP, inputs)
         assert no.value.code == grpc.StatusCode.PERMISSION_DENIED
     with ProviderClient(kubernetes_port, {"kubeconfig": str(api_server.folder / "kubeconfig")}) as client:
-        with pytest.raises(Failure, match="INVALID_ARGUMENT.*422.*") as invalid:
+        with pytest.raises(CallError, match=r"INVALID_ARGUMENT.*422.*") as invalid:
             client.create(CONFIG_MAP, config_map(namespace, {"a": "1"}, name="No Name"))
         assert "metadata.name" in str(invalid.value)
         unknown = urn("kubernetes:example.com/v1:Thing", "thing")
         thing = {"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "thing"}}
-        with pytest.raises(Failure, match="serves no Thing in v1"):
+        with pytest.raises(CallError, match="serves no Thing in v1"):
             client.create(unknown, thing)
-        with pytest.raises(Failure, match=r"\.nonsense: field not declared in schema"):
+        with pytest.raises(CallError, match=r"\.nonsense: field not declared in schema"):
             client.create(CONFIG_MAP, {**inputs, "nonsense": {"x": "y"}})
 
 
@@ -416,20 +420,22 @@ def test_a_cluster_that_does_not_answer_is_named(api_server: ApiServer, kubernet
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     inputs = config_map("default", {"a": "1"}, name="settings")
     with ProviderClient(kubernetes_port, {"kubeconfig": yaml.safe_dump(config)}) as client:
-        with pytest.raises(Failure, match=r"UNAVAILABLE.*'test' at https://127\.0\.0\.1:1 does not answer"):
+        with pytest.raises(CallError, match=r"UNAVAILABLE.*'test' at https://127\.0\.0\.1:1 does not answer"):
             client.create(CONFIG_MAP, inputs)
-        with pytest.raises(Failure, match="UNAVAILABLE"):
+        with pytest.raises(CallError, match="UNAVAILABLE"):
             client.create(CONFIG_MAP, inputs, preview=True)
     with (
-        ProviderClient(kubernetes_port, {"kubeconfig": yaml.safe_dump(config), "context": "elsewhere"}) as client,
-        pytest.raises(Failure, match="INVALID_ARGUMENT: .*context 'elsewhere'.*elsewhere"),
+        ProviderClient(
+            kubernetes_port, {"kubeconfig": yaml.safe_dump(config), "context": "elsewhere"}
+        ) as client,
+        pytest.raises(CallError, match=r"INVALID_ARGUMENT: .*context 'elsewhere'.*elsewhere"),
     ):
         client.read(CONFIG_MAP, State("default/settings", {}, inputs))
 
 
 def test_what_is_not_supported_is_refused_by_name(kubernetes: ProviderClient) -> None:
     release = urn("kubernetes:helm.sh/v3:Release", "chart")
-    with pytest.raises(Failure, match="UNIMPLEMENTED: kubernetes:helm.sh/v3:Release is not supported"):
+    with pytest.raises(CallError, match=r"UNIMPLEMENTED: kubernetes:helm.sh/v3:Release is not supported"):
         kubernetes.check(release, {"chart": "x"})
-    with pytest.raises(Failure, match="renderYamlToDirectory is not supported"):
+    with pytest.raises(CallError, match="renderYamlToDirectory is not supported"):
         kubernetes.configure({"renderYamlToDirectory": "out"})

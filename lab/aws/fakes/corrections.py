@@ -9,9 +9,11 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
 from moto.rds.models import RDSBackend, rds_backends
 from moto.rds.responses import RDSResponse
-from moto.s3.models import LOGGING_SERVICE_PRINCIPAL, FakeBucket
+from moto.s3.models import FakeBucket
 
 from lab.aws.fakes.operation import Item, Parameters, Place, add, follow, refuse, snake
+
+_LOGGING = "logging.s3.amazonaws.com"
 
 
 def install() -> None:
@@ -24,21 +26,25 @@ def install() -> None:
         RDSResponse,
         {"ResetDBParameterGroup": _reset_parameters, "ModifyEventSubscription": _modify_subscription},
     )
-    FakeBucket._log_permissions_enabled_policy = staticmethod(_may_deliver_logs)  # type: ignore[method-assign] # noqa: SLF001
+    FakeBucket._log_permissions_enabled_policy = staticmethod(_may_deliver_logs)  # type: ignore[method-assign]
 
 
 def _route_endpoint(place: Place, given: Parameters) -> None:
-    """A gateway endpoint's routes follow its route tables; moto makes them only at creation, and fails at deletion."""
+    """A gateway endpoint's routes follow its route tables; moto makes them only at creation, and fails at
+    deletion."""
     backend = ec2_backends[place.account][place.region]
     (endpoint,) = backend.describe_vpc_endpoints(vpc_end_point_ids=[given["VpcEndpointId"]])
-    if endpoint.vpc_endpoint_type.lower() != "gateway":
+    if str(endpoint.vpc_endpoint_type).lower() != "gateway":
         return
     for table in given.get("AddRouteTableIds", []):
         backend.create_route(
-            table, None, gateway_id=endpoint.id, destination_prefix_list_id=endpoint.destination_prefix_list_id
+            table,
+            None,
+            gateway_id=endpoint.id,
+            destination_prefix_list_id=endpoint.destination_prefix_list_id,
         )
     for table in given.get("RemoveRouteTableIds", []):
-        backend.delete_route(table, endpoint.destination_prefix_list_id)
+        backend.delete_route(table, str(endpoint.destination_prefix_list_id))
 
 
 def _forget_endpoints(place: Place, given: Parameters) -> None:
@@ -50,7 +56,9 @@ def _forget_endpoints(place: Place, given: Parameters) -> None:
 def _keep_subnet_group(modify: Any) -> Any:
     """A changed subnet group is still there; moto loses it."""
 
-    def modify_db_subnet_group(self: RDSBackend, subnet_name: str, description: str, subnets: list[Any]) -> Any:
+    def modify_db_subnet_group(
+        self: RDSBackend, subnet_name: str, description: str, subnets: list[Any]
+    ) -> Any:
         group = modify(self, subnet_name, description, subnets)
         self.subnet_groups[subnet_name] = group
         return group
@@ -60,7 +68,8 @@ def _keep_subnet_group(modify: Any) -> Any:
 
 
 def _reset_parameters(place: Place, given: Parameters) -> Item:
-    """Parameters back to their family's defaults, which moto does not list: they are no longer set by anybody."""
+    """Parameters back to their family's defaults, which moto does not list: they are no longer set by
+    anybody."""
     name = given["DBParameterGroupName"]
     groups = rds_backends[place.account][place.region].db_parameter_groups
     if name not in groups:
@@ -85,14 +94,15 @@ def _modify_subscription(place: Place, given: Parameters) -> Item:
 
 
 def _may_deliver_logs(target_bucket: Any, target_prefix: str | None) -> bool:
-    """Whether a bucket's policy lets S3's logging write into it; moto fails on a principal that is not an object."""
+    """Whether a bucket's policy lets S3's logging write into it; moto fails on a principal that is not an
+    object."""
     statements = json.loads(target_bucket.policy or b"{}").get("Statement", [])
     start = f"arn:{target_bucket.partition}:s3:::{target_bucket.name}"
     places = {start, f"{start}/*", f"{start}/{target_prefix or ''}*"}
     return any(
         statement.get("Effect") == "Allow"
         and isinstance(statement.get("Principal"), dict)
-        and LOGGING_SERVICE_PRINCIPAL in _listed(statement["Principal"].get("Service"))
+        and _LOGGING in _listed(statement["Principal"].get("Service"))
         and "s3:PutObject" in _listed(statement.get("Action"))
         and places & set(_listed(statement.get("Resource")))
         for statement in statements

@@ -3,6 +3,7 @@
 Nothing is replicated here. A task that is started runs, and says so.
 """
 
+# ruff: noqa: ARG001, ARG005 - every function has the signature of `Kind`
 from __future__ import annotations
 
 import uuid
@@ -13,7 +14,7 @@ from moto.dms.responses import DatabaseMigrationServiceResponse
 from moto.ec2.models import ec2_backends
 
 from lab.aws.fakes.kinds import Kind, tagging
-from lab.aws.fakes.operation import Item, Parameters, Place, Store, add, refuse
+from lab.aws.fakes.operation import Item, Operation, Parameters, Place, Store, add, refuse
 
 _EXISTS, _MISSING, _STATE = "ResourceAlreadyExistsFault", "ResourceNotFoundFault", "InvalidResourceStateFault"
 _connections: dict[Place, dict[tuple[str, str], Item]] = {}
@@ -21,7 +22,7 @@ _connections: dict[Place, dict[tuple[str, str], Item]] = {}
 
 def install() -> None:
     """Put all of it in the place of moto's."""
-    operations = {
+    operations: dict[str, Operation] = {
         "TestConnection": _test_connection,
         "DescribeConnections": _describe_connections,
         "StartReplicationTask": _start,
@@ -53,7 +54,8 @@ def _subnet_group(place: Place, given: Parameters) -> Item:
     if len(zones) < 2:
         raise refuse(
             "ReplicationSubnetGroupDoesNotCoverEnoughAZs",
-            "The replication subnet group does not meet Availability Zone coverage requirement: at least 2 are needed.",
+            "The replication subnet group does not meet Availability Zone coverage requirement:"
+            " at least 2 are needed.",
         )
     return {
         "VpcId": subnets[0].vpc_id,
@@ -128,7 +130,9 @@ def _show_instance(place: Place, item: Item) -> Item:
 
 
 def _free_instance(place: Place, item: Item) -> None:
-    if any(task["ReplicationInstanceArn"] == item["ReplicationInstanceArn"] for task in TASKS.store.all(place)):
+    if any(
+        task["ReplicationInstanceArn"] == item["ReplicationInstanceArn"] for task in TASKS.store.all(place)
+    ):
         raise refuse(_STATE, "The replication instance has tasks: delete them first.")
 
 
@@ -262,7 +266,11 @@ def _start(place: Place, given: Parameters) -> Item:
     task = TASKS.find(place, given)
     if task["Status"] == "running":
         raise refuse(_STATE, "Replication Task cannot be started, it is running.")
-    task |= {"Status": "running", "ReplicationTaskStartDate": _now(), "StartType": given["StartReplicationTaskType"]}
+    task |= {
+        "Status": "running",
+        "ReplicationTaskStartDate": _now(),
+        "StartType": given["StartReplicationTaskType"],
+    }
     if "CdcStartPosition" in given:
         task["CdcStartPosition"] = given["CdcStartPosition"]
     return {"ReplicationTask": task}

@@ -54,7 +54,9 @@ def install() -> None:
                 "addons": [item["addonName"] for item in _of_cluster(_addons, place, given)]
             },
             "CreateAccessEntry": _create_entry,
-            "DescribeAccessEntry": lambda place, given: {"accessEntry": _entries.get(place, _entry_key(given))},
+            "DescribeAccessEntry": lambda place, given: {
+                "accessEntry": _entries.get(place, _entry_key(given))
+            },
             "UpdateAccessEntry": _update_entry,
             "DeleteAccessEntry": _delete_entry,
             "ListAccessEntries": lambda place, given: {
@@ -89,7 +91,13 @@ def _cluster(place: Place, name: str) -> Any:
 
 
 def _update(kind: str) -> Item:
-    update = {"id": str(uuid.uuid4()), "status": "Successful", "type": kind, "params": [], "createdAt": _now()}
+    update = {
+        "id": str(uuid.uuid4()),
+        "status": "Successful",
+        "type": kind,
+        "params": [],
+        "createdAt": _now(),
+    }
     return {"update": {**update, "errors": []}}
 
 
@@ -153,7 +161,9 @@ def _update_cluster(place: Place, given: Parameters) -> Item:
 def _update_cluster_version(place: Place, given: Parameters) -> Item:
     cluster = _cluster(place, given["name"])
     if cluster.version == given["version"]:
-        raise refuse("InvalidParameterException", f"Cluster is already at the desired version: {cluster.version}")
+        raise refuse(
+            "InvalidParameterException", f"Cluster is already at the desired version: {cluster.version}"
+        )
     cluster.version = given["version"]
     return _update("VersionUpdate")
 
@@ -230,8 +240,8 @@ def _create_entry(place: Place, given: Parameters) -> Item:
     if cluster.access_config["authenticationMode"] == "CONFIG_MAP":
         raise refuse(
             "InvalidRequestException",
-            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this"
-            " operation.",
+            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP]"
+            " to perform this operation.",
         )
     kind, _, name = principal.split(":")[-1].partition("/")
     item = {
@@ -240,8 +250,8 @@ def _create_entry(place: Place, given: Parameters) -> Item:
         "username": principal,
         "tags": {},
         **given,
-        "accessEntryArn": f"arn:aws:eks:{place.arn_start}:access-entry/{cluster.name}/{kind}/{place.account}/{name}"
-        f"/{uuid.uuid4()}",
+        "accessEntryArn": f"arn:aws:eks:{place.arn_start}:access-entry/{cluster.name}/{kind}"
+        f"/{place.account}/{name}/{uuid.uuid4()}",
         "createdAt": _now(),
         "modifiedAt": _now(),
     }
@@ -328,7 +338,8 @@ def _delete_identity(place: Place, given: Parameters) -> Item:
 def _tags(place: Place, arn: str) -> dict[str, str]:
     """The tags of any of the service's resources, to be changed in place."""
     for cluster in eks_backends[place.account][place.region].clusters.values():
-        for thing in (cluster, *cluster.nodegroups.values(), *cluster.fargate_profiles.values()):
+        things: tuple[Any, ...] = (cluster, *cluster.nodegroups.values(), *cluster.fargate_profiles.values())
+        for thing in things:
             if arn in (getattr(thing, "arn", None), getattr(thing, "fargate_profile_arn", None)):
                 found: dict[str, str] = thing.tags
                 return found

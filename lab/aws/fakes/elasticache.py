@@ -1,5 +1,6 @@
 """ElastiCache's replication groups, users and the groups around them, in the place of moto's."""
 
+# ruff: noqa: ARG001 - every function has the signature of `Kind`
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -9,12 +10,12 @@ from moto.ec2.models import ec2_backends
 from moto.elasticache.responses import ElastiCacheResponse
 
 from lab.aws.fakes.kinds import Kind, tagging
-from lab.aws.fakes.operation import Item, Parameters, Place, Store, add, refuse
+from lab.aws.fakes.operation import Item, Operation, Parameters, Place, Store, add, refuse
 
 
 def install() -> None:
     """Put all of it in the place of moto's."""
-    operations = {
+    operations: dict[str, Operation] = {
         "IncreaseReplicaCount": _set_replicas,
         "DecreaseReplicaCount": _set_replicas,
         "ModifyCacheParameterGroup": _modify_parameters,
@@ -24,7 +25,9 @@ def install() -> None:
     for kind in KINDS:
         operations = {**kind.operations(), **operations}
     operations |= tagging(
-        KINDS, "ResourceName", lambda arn: refuse("InvalidARNFault", f"{arn} is not a valid ARN of a resource.")
+        KINDS,
+        "ResourceName",
+        lambda arn: refuse("InvalidARNFault", f"{arn} is not a valid ARN of a resource."),
     )
     add(ElastiCacheResponse, operations)
 
@@ -143,14 +146,16 @@ def _user(place: Place, given: Parameters) -> Item:
 
 
 def _changed_user(place: Place, item: Item, given: Parameters) -> Item:
-    kept = {name: given[name] for name in ("AccessString", "Engine") if name in given}
+    kept: Item = {name: given[name] for name in ("AccessString", "Engine") if name in given}
     if given.keys() & {"Passwords", "AuthenticationMode", "NoPasswordRequired"}:
         kept["Authentication"] = _authentication(given)
     return kept
 
 
 def _show_user(place: Place, item: Item) -> Item:
-    groups = [group["UserGroupId"] for group in USER_GROUPS.store.all(place) if item["UserId"] in group["UserIds"]]
+    groups = [
+        group["UserGroupId"] for group in USER_GROUPS.store.all(place) if item["UserId"] in group["UserIds"]
+    ]
     return {**item, "UserGroupIds": groups}
 
 
@@ -204,8 +209,11 @@ def _changed_user_group(place: Place, item: Item, given: Parameters) -> Item:
 
 def _show_user_group(place: Place, item: Item) -> Item:
     name = item["UserGroupId"]
-    using = [each["ReplicationGroupId"] for each in REPLICATION_GROUPS.store.all(place)
-             if name in each.get("UserGroupIds", [])]
+    using = [
+        each["ReplicationGroupId"]
+        for each in REPLICATION_GROUPS.store.all(place)
+        if name in each.get("UserGroupIds", [])
+    ]
     return {**item, "ReplicationGroups": using}
 
 
@@ -230,12 +238,19 @@ USER_GROUPS = Kind(
 
 
 def _replication_group(place: Place, given: Parameters) -> Item:
-    for name, kind in (("CacheSubnetGroupName", SUBNET_GROUPS), ("CacheParameterGroupName", PARAMETER_GROUPS)):
+    for name, kind in (
+        ("CacheSubnetGroupName", SUBNET_GROUPS),
+        ("CacheParameterGroupName", PARAMETER_GROUPS),
+    ):
         if name in given and not given[name].startswith("default"):
             kind.find(place, given)
     for group in given.get("UserGroupIds", []):
         USER_GROUPS.store.get(place, group)
-    if given.get("AutomaticFailoverEnabled") and given.get("NumCacheClusters", 2) < 2 and "NumNodeGroups" not in given:
+    if (
+        given.get("AutomaticFailoverEnabled")
+        and given.get("NumCacheClusters", 2) < 2
+        and "NumNodeGroups" not in given
+    ):
         raise refuse("InvalidParameterCombinationException", "Automatic failover needs at least one replica.")
     return {
         "ARN": _arn(place, "replicationgroup", given["ReplicationGroupId"]),
@@ -277,7 +292,9 @@ def _show_replication_group(place: Place, item: Item) -> Item:
 
 def _changed_replication_group(place: Place, item: Item, given: Parameters) -> Item:
     changed = {name: value for name, value in given.items() if not name.startswith("UserGroupIds")}
-    groups = [name for name in item.get("UserGroupIds", []) if name not in given.get("UserGroupIdsToRemove", [])]
+    groups = [
+        name for name in item.get("UserGroupIds", []) if name not in given.get("UserGroupIdsToRemove", [])
+    ]
     for name in given.get("UserGroupIdsToAdd", []):
         USER_GROUPS.store.get(place, name)
         groups.append(name)

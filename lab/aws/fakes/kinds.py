@@ -1,5 +1,7 @@
-"""Fakes of a simple kind: what is created is kept, described, changed and deleted, along botocore's shapes."""
+"""Fakes of a simple kind: what is created is kept, described, changed and deleted, along botocore's
+shapes."""
 
+# ruff: noqa: ARG001, ARG005 - every function has the signature of `Kind`
 from __future__ import annotations
 
 from collections.abc import Callable

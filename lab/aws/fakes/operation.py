@@ -1,7 +1,7 @@
 """How an operation is added to one of moto's services.
 
-moto parses requests and writes answers along botocore's models, so an added operation is a plain function from
-parameters to an answer, both as dictionaries of botocore's members.
+moto parses requests and writes answers along botocore's models, so an added operation is a plain function
+from parameters to an answer, both as dictionaries of botocore's members.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def refuse(code: str, message: str) -> Refusal:
 
 
 def add(response: type[BaseResponse], operations: Mapping[str, Operation]) -> None:
-    """Add operations (``CreateAddon``) to a service; they replace moto's own where it has one by that name."""
+    """Add operations (``CreateAddon``) to a service; they replace moto's own where it has one by that
+    name."""
     for name, operation in operations.items():
         setattr(response, snake(name), _method(operation))
 

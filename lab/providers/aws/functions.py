@@ -1,5 +1,6 @@
 """The aws provider's functions (invokes)."""
 
+# ruff: noqa: ARG001 - every function has the same signature
 from __future__ import annotations
 
 import hashlib

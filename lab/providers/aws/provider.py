@@ -19,7 +19,7 @@ from lab.providers.base import (
     Checked,
     Difference,
     Instance,
-    PartialFailure,
+    PartialFailureError,
     Properties,
     ProviderError,
     Resource,
@@ -46,11 +46,16 @@ class AwsInstance:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._session = AwsSession(settings)
-        tags = (settings.get("defaultTags") or {}).get("tags") if not is_unknown(settings.get("defaultTags")) else None
+        tags = (
+            (settings.get("defaultTags") or {}).get("tags")
+            if not is_unknown(settings.get("defaultTags"))
+            else None
+        )
         self._default_tags: dict[str, Any] = dict(tags or {})
 
     def check(self, resource: Resource, olds: Properties, news: Properties, seed: bytes) -> Checked:
-        """See `lab.providers.base.Instance`: fills in name, region and all tags, and validates as botocore does."""
+        """See `lab.providers.base.Instance`: fills in name, region and all tags, and validates as botocore
+        does."""
         row = _row(resource)
         inputs = {name: value for name, value in news.items() if name != "__defaults"}
         if row.autoname and not inputs.get(row.autoname):
@@ -66,7 +71,10 @@ class AwsInstance:
     def diff(self, resource: Resource, old: State, news: Properties) -> Difference:
         """See `lab.providers.base.Instance`."""
         row = _row(resource)
-        news = {**news, **{name: old.inputs[name] for name in row.documents if _same_document(old.inputs, news, name)}}
+        news = {
+            **news,
+            **{name: old.inputs[name] for name in row.documents if _same_document(old.inputs, news, name)},
+        }
         chosen_name = row.autoname and not str(news.get(row.autoname, "")).startswith(f"{resource.name}-")
         found = compare.difference(
             old,
@@ -78,7 +86,9 @@ class AwsInstance:
         )
         # What only follows from `tags` is not shown twice.
         tops = {change.path[0] for change in found.changes}
-        kept = tuple(change for change in found.changes if not (change.path[0] == "tagsAll" and "tags" in tops))
+        kept = tuple(
+            change for change in found.changes if not (change.path[0] == "tagsAll" and "tags" in tops)
+        )
         return Difference(kept, found.delete_before_replace)
 
     def create(self, resource: Resource, inputs: Properties, *, preview: bool, timeout: float) -> State:
@@ -94,7 +104,8 @@ class AwsInstance:
                 work.finish(identity, inputs, timeout)
                 outputs = self._remembered(work, identity, inputs)
         except ProviderError as error:
-            raise PartialFailure(str(error), State(identity, {**inputs, "id": identity}, inputs)) from error
+            made = State(identity, {**inputs, "id": identity}, inputs)
+            raise PartialFailureError(str(error), made) from error
         return State(identity, outputs, inputs)
 
     def update(
@@ -110,8 +121,9 @@ class AwsInstance:
                 work.update(old.id, old.inputs, old.outputs, inputs, timeout)
                 return self._remembered(work, old.id, inputs)
         except ProviderError as error:
-            # Some of the calls may have been made: the old inputs are kept, so that the next update repeats them all.
-            raise PartialFailure(str(error), old) from error
+            # Some of the calls may have been made: the old inputs are kept, so that the next update repeats
+            # them all.
+            raise PartialFailureError(str(error), old) from error
 
     def delete(self, resource: Resource, old: State, *, timeout: float) -> None:
         """See `lab.providers.base.Instance`."""
@@ -134,7 +146,7 @@ class AwsInstance:
         if live is None:
             return None
         inputs = self._seen(row, old.inputs, live) if old.inputs else self._stated(row, old.id, live)
-        return State(old.id, _merged(row, live, inputs), inputs)
+        return State(old.id, _merged(live, inputs), inputs)
 
     def invoke(self, token: str, arguments: Properties) -> Properties:
         """See `lab.providers.base.Instance`."""
@@ -142,17 +154,23 @@ class AwsInstance:
 
     def _resources(self, row: Row, inputs: Properties) -> Resources:
         region = inputs.get("region")
-        return Resources(row, self._session, self._session.region if not region or is_unknown(region) else str(region))
+        return Resources(
+            row, self._session, self._session.region if not region or is_unknown(region) else str(region)
+        )
 
     def _remembered(self, work: Resources, identity: str, inputs: Properties) -> Properties:
         live = work.read(identity, inputs)
         if live is None:
-            raise ProviderError(f"{work.row.token} {identity} vanished right after it was made", StatusCode.NOT_FOUND)
-        return _merged(work.row, live, inputs)
+            raise ProviderError(
+                f"{work.row.token} {identity} vanished right after it was made", StatusCode.NOT_FOUND
+            )
+        return _merged(live, inputs)
 
     def _seen(self, row: Row, inputs: Properties, live: Properties) -> Properties:
         """The inputs with the live values of the properties that they name, and with tags set by others."""
-        readable = {name: value for name, value in inputs.items() if name in live and name not in {"tags", "tagsAll"}}
+        readable = {
+            name: value for name, value in inputs.items() if name in live and name not in {"tags", "tagsAll"}
+        }
         seen = {**inputs, **compare.overlay(readable, live)}
         for name in row.documents:
             if _same_document(inputs, live, name):
@@ -160,7 +178,11 @@ class AwsInstance:
         if row.tags is not None:
             tags = live.get("tagsAll") or {}
             stated = inputs.get("tags") or {}
-            own = {key: value for key, value in tags.items() if key in stated or self._default_tags.get(key) != value}
+            own = {
+                key: value
+                for key, value in tags.items()
+                if key in stated or self._default_tags.get(key) != value
+            }
             seen["tagsAll"] = tags
             if own or "tags" in inputs:
                 seen["tags"] = own
@@ -171,7 +193,11 @@ class AwsInstance:
 
         What a program states beside them is compared with the outputs.
         """
-        named = {name: value for name, value in (shapes.parse(row.id, identity) or {}).items() if resources.is_input(row, name)}
+        named = {
+            name: value
+            for name, value in (shapes.parse(row.id, identity) or {}).items()
+            if resources.is_input(row, name)
+        }
         if row.regional:
             named["region"] = live["region"]
         return self._seen(row, named | ({"tags": {}} if row.tags else {}), live)
@@ -187,7 +213,7 @@ class _about:  # noqa: N801 - reads as a word at its use
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ProviderError) and not isinstance(error, PartialFailure):
+        if isinstance(error, ProviderError) and not isinstance(error, PartialFailureError):
             raise ProviderError(f"{self._title}: {error}", error.code) from error
 
 
@@ -220,8 +246,9 @@ def _same_document(one: Properties, other: Properties, name: str) -> bool:
         return texts[0] == texts[1]
 
 
-def _merged(row: Row, live: Properties, inputs: Properties) -> Properties:
-    """Outputs: what is live; in the inputs' form where that means the same, and inputs that cannot be read."""
+def _merged(live: Properties, inputs: Properties) -> Properties:
+    """Outputs: what is live; in the inputs' form where that means the same, and inputs that cannot be
+    read."""
     merged = dict(live)
     for name, value in inputs.items():
         if name not in live or compare.covers(live[name], value) or _same_document(inputs, live, name):

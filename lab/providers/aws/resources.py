@@ -13,8 +13,8 @@ from grpc import StatusCode
 
 from lab.providers import compare
 from lab.providers.aws import shapes
-from lab.providers.aws.session import AwsRefusal, AwsSession, operation_model
-from lab.providers.aws.table import Call, Row, Update
+from lab.providers.aws.session import AwsError, AwsSession, operation_model
+from lab.providers.aws.table import Call, Row, Tagging, Update
 from lab.providers.base import Properties, ProviderError
 
 DEFAULT_TIMEOUT = 1200.0  # seconds to wait for a resource to settle
@@ -39,7 +39,11 @@ def update_for(row: Row, name: str) -> Update | None:
     """The call that changes a property in place, if there is one."""
     stated = (update for update in row.updates if name in update.when)
     named = (update for update in row.updates if not update.when and by_name(row, update.call, name))
-    templated = (update for update in row.updates if not update.when and name in shapes.placeholders(update.call.parameters))
+    templated = (
+        update
+        for update in row.updates
+        if not update.when and name in shapes.placeholders(update.call.parameters)
+    )
     return next(stated, None) or next(named, None) or next(templated, None)
 
 
@@ -99,7 +103,8 @@ class Resources:
         return result
 
     def values(self, *sources: Properties, identity: str = "") -> Properties:
-        """What templates may name: later sources before earlier ones, the id and what it says, and the place."""
+        """What templates may name: later sources before earlier ones, the id and what it says, and the
+        place."""
         merged: Properties = {"region": self.region}
         for source in sources:
             merged |= {name: value for name, value in source.items() if value is not None}
@@ -133,8 +138,10 @@ class Resources:
         except shapes.ShapeError as error:
             raise ProviderError(str(error), StatusCode.INVALID_ARGUMENT) from error
         try:
-            answer = self.session.call(call.service or self.row.service, call.operation, parameters, self.region)
-        except AwsRefusal as error:
+            answer = self.session.call(
+                call.service or self.row.service, call.operation, parameters, self.region
+            )
+        except AwsError as error:
             if error.reason in call.ignore:
                 return None
             raise
@@ -175,7 +182,11 @@ class Resources:
         self.settle(identity, timeout)
         values = self.values(inputs, identity=identity)
         for update in self.row.updates:
-            if update.on_create and any(inputs.get(name) is not None for name in update.when) and _wanted(update, inputs):
+            if (
+                update.on_create
+                and any(inputs.get(name) is not None for name in update.when)
+                and _wanted(update, inputs)
+            ):
                 self.run(update.call, values, {name: inputs.get(name) for name in update.when})
         for hook in self.row.hooks:
             hook.apply(self, {}, values)
@@ -183,7 +194,9 @@ class Resources:
             self.run(self.row.tags.tag, {**values, "tags": inputs["tagsAll"]})
         self.settle(identity, timeout)
 
-    def update(self, identity: str, old: Properties, outputs: Properties, new: Properties, timeout: float) -> None:
+    def update(
+        self, identity: str, old: Properties, outputs: Properties, new: Properties, timeout: float
+    ) -> None:
         """Change what differs between two sets of inputs."""
         row = self.row
         target = {**row.defaults, **new} if row.defaults else dict(new)
@@ -203,28 +216,30 @@ class Resources:
             if any(name in hook.properties for name in changed):
                 hook.apply(self, old, values)
         if row.tags is not None and not compare.same(old.get("tagsAll"), new.get("tagsAll")):
-            self._change_tags(values, old.get("tagsAll") or {}, new.get("tagsAll") or {})
+            self._change_tags(row.tags, values, old.get("tagsAll") or {}, new.get("tagsAll") or {})
         self.settle(identity, timeout)
 
-    def _change_tags(self, values: Properties, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-        assert self.row.tags is not None
-        if not new and self.row.tags.clear is not None:
-            self.run(self.row.tags.clear, values)
+    def _change_tags(
+        self, tagging: Tagging, values: Properties, old: Mapping[str, str], new: Mapping[str, str]
+    ) -> None:
+        if not new and tagging.clear is not None:
+            self.run(tagging.clear, values)
             return
         removed = sorted(old.keys() - new.keys())
         if removed:
-            self.run(self.row.tags.untag, {**values, "keys": removed})
+            self.run(tagging.untag, {**values, "keys": removed})
         put = {key: value for key, value in new.items() if old.get(key) != value}
         if put:
-            self.run(self.row.tags.tag, {**values, "tags": put})
+            self.run(tagging.tag, {**values, "tags": put})
 
     def described(self, identity: str, known: Properties) -> tuple[Properties, Any] | None:
-        """The resource's own description in Pulumi's form and as it came; None where there is no such resource."""
+        """The resource's own description in Pulumi's form and as it came; None where there is no such
+        resource."""
         row = self.row
         values = self.values(known, identity=identity)
         try:
             answer = self.run(row.read, values)
-        except AwsRefusal as error:
+        except AwsError as error:
             if error.reason in row.gone:
                 return None
             raise
@@ -273,7 +288,9 @@ class Resources:
         if not self.row.computed:
             return {}
         place = {"account": self.session.account, "partition": self.session.partition}
-        made = {name: shapes.fill(text, None, {**values, **place}) for name, text in self.row.computed.items()}
+        made = {
+            name: shapes.fill(text, None, {**values, **place}) for name, text in self.row.computed.items()
+        }
         return {name: value for name, value in made.items() if value is not shapes.MISSING}
 
     def settle(self, identity: str, timeout: float) -> None:
@@ -291,7 +308,8 @@ class Resources:
                 raise ProviderError(f"{self.row.token} {identity} is {state}", StatusCode.FAILED_PRECONDITION)
             if time.monotonic() >= end:
                 raise ProviderError(
-                    f"{self.row.token} {identity} is still {state}, expected {' or '.join(sorted(settle.ready))}",
+                    f"{self.row.token} {identity} is still {state},"
+                    f" expected {' or '.join(sorted(settle.ready))}",
                     StatusCode.DEADLINE_EXCEEDED,
                 )
             time.sleep(pause)
@@ -312,7 +330,7 @@ class Resources:
             if row.delete is None:
                 return
             self.run(row.delete, values)
-        except AwsRefusal as error:
+        except AwsError as error:
             if error.reason in row.gone:
                 return
             raise

@@ -19,18 +19,27 @@ from lab.providers.base import ProviderError, has_unknown
 _CONNECT_TIMEOUT, _READ_TIMEOUT, _ATTEMPTS = 5, 60, 4  # seconds, seconds, and calls in all
 
 _KINDS: tuple[tuple[tuple[str, ...], StatusCode], ...] = (
-    (("AuthFailure", "InvalidClientToken", "UnrecognizedClient", "SignatureDoes", "ExpiredToken"), StatusCode.UNAUTHENTICATED),
+    (
+        ("AuthFailure", "InvalidClientToken", "UnrecognizedClient", "SignatureDoes", "ExpiredToken"),
+        StatusCode.UNAUTHENTICATED,
+    ),
     (("AccessDenied", "Unauthorized", "Forbidden", "NotAuthorized"), StatusCode.PERMISSION_DENIED),
-    (("Throttl", "TooManyRequests", "RequestLimit", "SlowDown", "LimitExceeded"), StatusCode.RESOURCE_EXHAUSTED),
+    (
+        ("Throttl", "TooManyRequests", "RequestLimit", "SlowDown", "LimitExceeded"),
+        StatusCode.RESOURCE_EXHAUSTED,
+    ),
     (("AlreadyExists", "Duplicate", "AlreadyOwned", "BucketAlready"), StatusCode.ALREADY_EXISTS),
-    (("DependencyViolation", "InUse", "DeleteConflict", "NotEmpty", "InvalidState", "Incorrect"), StatusCode.FAILED_PRECONDITION),
+    (
+        ("DependencyViolation", "InUse", "DeleteConflict", "NotEmpty", "InvalidState", "Incorrect"),
+        StatusCode.FAILED_PRECONDITION,
+    ),
     (("NotFound", "NoSuch", "NotExist"), StatusCode.NOT_FOUND),
     (("Validation", "Invalid", "Malformed", "Missing"), StatusCode.INVALID_ARGUMENT),
     (("Unavailable", "InternalFailure", "InternalError", "ServiceFailure"), StatusCode.UNAVAILABLE),
 )
 
 
-class AwsRefusal(ProviderError):
+class AwsError(ProviderError):
     """An error that AWS answered, with AWS's own code in `reason`."""
 
     def __init__(self, message: str, code: StatusCode, reason: str) -> None:
@@ -69,7 +78,11 @@ class AwsSession:
     @property
     def region(self) -> str:
         """The region for what states none. Raises ProviderError where none is configured."""
-        region = self._settings.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        region = (
+            self._settings.get("region")
+            or os.environ.get("AWS_REGION")
+            or os.environ.get("AWS_DEFAULT_REGION")
+        )
         if not region:
             raise ProviderError(
                 "aws provider: no region: set aws:region in the stack's configuration, or AWS_REGION",
@@ -89,16 +102,18 @@ class AwsSession:
             self._account = str(self.call("sts", "GetCallerIdentity", {}, self.region)["Account"])
         return self._account
 
-    def call(self, service: str, operation: str, parameters: Mapping[str, Any], region: str) -> dict[str, Any]:
-        """One operation. Raises AwsRefusal for what AWS refuses, ProviderError where it does not answer."""
+    def call(
+        self, service: str, operation: str, parameters: Mapping[str, Any], region: str
+    ) -> dict[str, Any]:
+        """One operation. Raises AwsError for what AWS refuses, ProviderError where it does not answer."""
         what = f"AWS {service} {operation}"
         try:
             client = self._client(service, region)
-            answer: dict[str, Any] = client._make_api_call(operation, dict(parameters))  # noqa: SLF001 - by model name
+            answer: dict[str, Any] = client._make_api_call(operation, dict(parameters))
         except ClientError as error:
             found = error.response.get("Error", {})
             code, message = str(found.get("Code", "Unknown")), str(found.get("Message", ""))
-            raise AwsRefusal(f"{what}: {code}: {message}", _status(code), code) from error
+            raise AwsError(f"{what}: {code}: {message}", _status(code), code) from error
         except ParamValidationError as error:
             raise ProviderError(f"{what}: {error}", StatusCode.INVALID_ARGUMENT) from error
         except NoCredentialsError as error:
@@ -107,12 +122,14 @@ class AwsSession:
                 StatusCode.UNAUTHENTICATED,
             ) from error
         except (BotoCoreError, ResponseParserError) as error:
-            raise ProviderError(f"{what}: AWS does not answer as it should: {error}", StatusCode.UNAVAILABLE) from error
+            raise ProviderError(
+                f"{what}: AWS does not answer as it should: {error}", StatusCode.UNAVAILABLE
+            ) from error
         answer.pop("ResponseMetadata", None)
         if answer.get("Unsuccessful"):
             found = answer["Unsuccessful"][0].get("Error", {})
             code, message = str(found.get("Code", "Unknown")), str(found.get("Message", ""))
-            raise AwsRefusal(f"{what}: {code}: {message}", _status(code), code)
+            raise AwsError(f"{what}: {code}: {message}", _status(code), code)
         return answer
 
     def _client(self, service: str, region: str) -> Any:
@@ -124,11 +141,13 @@ class AwsSession:
     def _new_client(self, service: str, region: str) -> Any:
         settings = self._settings
         if has_unknown(dict(settings)):
-            raise ProviderError("aws provider: its settings are not known yet", StatusCode.FAILED_PRECONDITION)
+            raise ProviderError(
+                "aws provider: its settings are not known yet", StatusCode.FAILED_PRECONDITION
+            )
         if self._session is None:
             self._session = botocore.session.Session(profile=settings.get("profile"))
         endpoints = [item for item in settings.get("endpoints") or [] if service in item]
-        s3 = {"addressing_style": "path"} if settings.get("s3UsePathStyle") else None
+        s3: Any = {"addressing_style": "path"} if settings.get("s3UsePathStyle") else None
         config = Config(
             connect_timeout=_CONNECT_TIMEOUT,
             read_timeout=_READ_TIMEOUT,
@@ -148,4 +167,6 @@ class AwsSession:
 
 
 def _status(code: str) -> StatusCode:
-    return next((status for words, status in _KINDS if any(word in code for word in words)), StatusCode.UNKNOWN)
+    return next(
+        (status for words, status in _KINDS if any(word in code for word in words)), StatusCode.UNKNOWN
+    )

@@ -25,7 +25,7 @@ class ShapeError(ValueError):
         self.path, self.reason = path, reason
 
 
-class _DropAround(Exception):
+class _DropAroundError(Exception):
     """A placeholder that takes the structure around it with it."""
 
 
@@ -48,7 +48,9 @@ def member_of(shape: Any, name: str, path: str, names: Mapping[str, str]) -> str
     """The member of a structure that a property means, if any; a plural may stand for a singular."""
     if path in names:
         return names[path] if names[path] in shape.members else None
-    members = {fold(member): member for member in shape.members if member not in _NOT_PROPERTIES}
+    members: dict[str, str] = {
+        fold(member): member for member in shape.members if member not in _NOT_PROPERTIES
+    }
     folded = fold(name)
     for candidate in (folded, folded.removesuffix("s"), folded + "s"):
         if candidate in members:
@@ -106,16 +108,14 @@ def _scalar_to_aws(kind: str, value: Any, path: str) -> Any:
             case "float" | "double":
                 return float(value)
             case "boolean":
-                if isinstance(value, bool) or value in {"true", "false"}:
-                    return value in {True, "true"}
-                raise ValueError
+                return {True: True, False: False, "true": True, "false": False}[value]
             case "blob":
                 return value.encode() if isinstance(value, str) else value
             case "string":
                 return _text(value)
             case _:
                 return value
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         raise ShapeError(path, f"expected a value of type {kind}, got {value!r}") from None
 
 
@@ -130,22 +130,22 @@ def _text(value: Any) -> str:
 def _stand_in(shape: Any) -> Any:
     match shape.type_name:
         case "structure":
-            return {member: _stand_in(shape.members[member]) for member in shape.required_members}
+            made: Any = {member: _stand_in(shape.members[member]) for member in shape.required_members}
         case "list":
-            return [_stand_in(shape.member)]
+            made = [_stand_in(shape.member)]
         case "map":
-            return {}
+            made = {}
         case "integer" | "long" | "float" | "double":
-            return shape.metadata.get("min", 1)
+            made = shape.metadata.get("min", 1)
         case "boolean":
-            return False
+            made = False
         case "blob":
-            return b""
+            made = b""
         case "timestamp":
-            return datetime.datetime.now(datetime.UTC)
+            made = datetime.datetime.now(datetime.UTC)
         case _:
-            enum = shape.enum
-            return enum[0] if enum else "unknown".ljust(shape.metadata.get("min", 1), "-")
+            made = shape.enum[0] if shape.enum else "unknown".ljust(shape.metadata.get("min", 1), "-")
+    return made
 
 
 def pair_members(shape: Any) -> tuple[str, str] | None:
@@ -180,7 +180,8 @@ def from_aws(shape: Any, value: Any, path: str = "", form: Form | None = None) -
     kind = shape.type_name
     if kind == "structure":
         renamed = {
-            (place.rpartition(".")[0], member): place.rpartition(".")[2] for place, member in form.names.items()
+            (place.rpartition(".")[0], member): place.rpartition(".")[2]
+            for place, member in form.names.items()
         }
         result: Properties = {}
         for member, item in value.items():
@@ -216,8 +217,11 @@ def tags_of(value: Any) -> dict[str, str]:
     if isinstance(value, list):
         pairs = {}
         for item in value:
-            by_end = {"key" if fold(name).endswith("key") else "value": text for name, text in item.items()
-                      if fold(name).endswith(("key", "value"))}
+            by_end = {
+                "key" if fold(name).endswith("key") else "value": text
+                for name, text in item.items()
+                if fold(name).endswith(("key", "value"))
+            }
             pairs[by_end["key"]] = by_end.get("value", "")
         value = pairs
     return {key: text for key, text in (value or {}).items() if not key.startswith("aws:")}
@@ -235,7 +239,8 @@ def lookup(values: Mapping[str, Any], path: str) -> Any:
 
 
 def fill(template: Any, shape: Any, values: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Any:
-    """A template with its placeholders filled in, or MISSING. `shape` may be None where there is none to follow."""
+    """A template with its placeholders filled in, or MISSING. `shape` may be None where there is none to
+    follow."""
     if isinstance(template, str):
         return _fill_text(template, shape, values, names)
     if isinstance(template, Mapping):
@@ -245,7 +250,7 @@ def fill(template: Any, shape: Any, values: Mapping[str, Any], names: Mapping[st
                 item = fill(part, _inside(shape, member), values, names)
                 if item is not MISSING:
                     filled[member] = item
-        except _DropAround:
+        except _DropAroundError:
             return MISSING
         return filled if filled or not template else MISSING
     if isinstance(template, (list, tuple)):
@@ -267,7 +272,7 @@ def _fill_text(template: str, shape: Any, values: Mapping[str, Any], names: Mapp
         value = lookup(values, whole[1])
         if value is None or (whole[1] == "tagsAll" and not value):
             if whole[2]:
-                raise _DropAround
+                raise _DropAroundError
             return MISSING
         if shape is None:
             return value

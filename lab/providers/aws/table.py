@@ -1,12 +1,12 @@
 """The language in which a resource type is described: one Row each, data only.
 
-Most of a row follows by itself. A Pulumi property and a botocore member belong together if their names are the
-same but for case and underscores (``cidrBlock`` and ``CidrBlock``), so calls are filled in and answers are read
-mechanically along botocore's shapes; a row says only what is particular.
+Most of a row follows by itself. A Pulumi property and a botocore member belong together if their names are
+the same but for case and underscores (``cidrBlock`` and ``CidrBlock``), so calls are filled in and answers
+are read mechanically along botocore's shapes; a row says only what is particular.
 
-Templates (`Call.parameters`, `Row.id`, `Row.computed`) hold botocore's member names with placeholders of Pulumi
-properties: ``{"VpcIds": ["{id}"]}``. A parameter whose property has no value is left out; written ``"{name!}"``,
-the structure around it is left out as well.
+Templates (`Call.parameters`, `Row.id`, `Row.computed`) hold botocore's member names with placeholders of
+Pulumi properties: ``{"VpcIds": ["{id}"]}``. A parameter whose property has no value is left out; written
+``"{name!}"``, the structure around it is left out as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Call:
     operation: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     result: str = ""
-    """Where in the answer the resource is described: a JMESPath, with placeholders; empty for the whole answer."""
+    """Where in the answer the resource is described: a JMESPath, with placeholders; empty for the whole
+    answer."""
     rest: bool = False
     """Whether further properties become parameters by their names."""
     ignore: frozenset[str] = frozenset()
@@ -80,7 +81,8 @@ class Hook:
 
     properties: tuple[str, ...]
     apply: Callable[[Any, Properties, Properties], None]
-    """Bring the live resource to these properties: (calls, old values, new values). After creation, and when one changed."""
+    """Bring the live resource to these properties: (calls, old values, new values). After creation, and when
+    one changed."""
     read: Callable[[Any, Properties], Properties] | None = None
     """The live values of the properties: (calls, values)."""
 
@@ -100,9 +102,11 @@ class Row:
     names: Mapping[str, str] = field(default_factory=dict)
     """Property path -> botocore member, where they differ by more than case."""
     reads: Mapping[str, str] = field(default_factory=dict)
-    """Property -> JMESPath in what was read, where its place or form differs; ``''`` for what cannot be read."""
+    """Property -> JMESPath in what was read, where its place or form differs; ``''`` for what cannot be
+    read."""
     looks: tuple[tuple[str, Call], ...] = ()
-    """(property, call): values that take a call of their own. An error in `Call.ignore` means that there is none."""
+    """(property, call): values that take a call of their own. An error in `Call.ignore` means that there is
+    none."""
     computed: Mapping[str, str] = field(default_factory=dict)
     """Property -> template, for what no call answers, such as an ARN."""
     singles: frozenset[str] = frozenset()

@@ -14,13 +14,14 @@ from typing import Any
 import urllib3.exceptions
 import yaml
 from grpc import StatusCode
-from kubernetes import config
+from kubernetes import config as _config
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.configuration import Configuration
 from kubernetes.client.exceptions import ApiException
 
 from lab.providers.base import Properties, ProviderError
 
+config: Any = _config  # its functions have no types
 CALL_TIMEOUT = (5.0, 30.0)  # seconds to connect and to be answered
 MAX_ATTEMPTS = 5  # for a call that the API server asks to repeat
 
@@ -91,11 +92,14 @@ class Cluster:
                     document, context=context, client_configuration=client_settings, persist_config=False
                 )
                 contexts = document.get("contexts", [])
-                active = next((item for item in contexts if item["name"] == document.get("current-context")), {})
-        except (config.ConfigException, OSError, yaml.YAMLError) as error:
+                active = next(
+                    (item for item in contexts if item["name"] == document.get("current-context")), {}
+                )
+        except (_config.ConfigException, OSError, yaml.YAMLError) as error:
             where = f"context {context!r}" if context else "the current context"
             raise ProviderError(
-                f"kubernetes provider: cannot use {where} of the kubeconfig: {error}", StatusCode.INVALID_ARGUMENT
+                f"kubernetes provider: cannot use {where} of the kubeconfig: {error}",
+                StatusCode.INVALID_ARGUMENT,
             ) from error
         chosen = next((item for item in contexts if item["name"] == context), active) if context else active
         namespace = settings.get("namespace") or chosen.get("context", {}).get("namespace") or "default"
@@ -192,7 +196,9 @@ class Cluster:
             # The client writes JSON itself, and for any other content type takes the text as it is.
             sent = body if body is None or content_type == "application/json" else json.dumps(body)
             try:
-                answer = self._client.call_api(method, url, sent_headers, sent, _request_timeout=CALL_TIMEOUT)
+                answer: Any = self._client.call_api(
+                    method, url, sent_headers, sent, _request_timeout=CALL_TIMEOUT
+                )
                 data = answer.read()
             except ApiException as error:
                 raise self._unreachable(what, error) from error

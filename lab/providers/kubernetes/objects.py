@@ -1,4 +1,5 @@
-"""What is known of Kubernetes objects without asking a cluster: annotations, what can be changed, what is shown."""
+"""What is known of Kubernetes objects without asking a cluster: annotations, what can be changed, what is
+shown."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ AUTONAMED = "pulumi.com/autonamed"
 PROPAGATION = "pulumi.com/deletionPropagationPolicy"
 REPLACE_UNREADY = "pulumi.com/replaceUnready"
 
-# Beside metadata.name and namespace: fields that a cluster refuses to change, or that the official provider replaces for.
+# Beside metadata.name and namespace: fields that a cluster refuses to change, or that the official provider
+# replaces for.
 _REPLACING: dict[str, tuple[Path, ...]] = {
     "ConfigMap": (("data",), ("binaryData",), ("immutable",)),
     "Secret": (("data",), ("stringData",), ("immutable",), ("type",)),
@@ -49,10 +51,13 @@ _POD_MUTABLE = {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodS
 
 
 def replaces(kind: str, path: Path, *, patch: bool, mutable: bool) -> bool:
-    """Whether a change at `path` needs a new object. `mutable`: ConfigMaps' and Secrets' data may change in place."""
+    """Whether a change at `path` needs a new object. `mutable`: ConfigMaps' and Secrets' data may change in
+    place."""
     if any(path[: len(prefix)] == prefix for prefix in _ALWAYS):
         return True
-    if patch or (mutable and kind in {"ConfigMap", "Secret"} and path[0] in {"data", "binaryData", "stringData"}):
+    if patch or (
+        mutable and kind in {"ConfigMap", "Secret"} and path[0] in {"data", "binaryData", "stringData"}
+    ):
         return False
     if kind == "Pod" and path[0] == "spec":
         container_image = len(path) > 3 and path[1] in {"containers", "initContainers"} and path[3] == "image"
@@ -89,15 +94,25 @@ def field_manager(urn: str, inputs: Properties, outputs: Properties) -> str:
 
 
 def outputs(live: Properties, inputs: Properties, manager: str, *, patch: bool) -> Properties:
-    """What an engine remembers of an object; of a patched one no more than what the patch names, and its identity."""
+    """What an engine remembers of an object; of a patched one no more than what the patch names, and its
+    identity."""
     shown = {key: value for key, value in live.items() if not patch or key in {"apiVersion", "kind"}}
-    metadata = {key: value for key, value in live["metadata"].items() if key not in {"managedFields", "resourceVersion"}}
+    metadata = {
+        key: value
+        for key, value in live["metadata"].items()
+        if key not in {"managedFields", "resourceVersion"}
+    }
     if patch:
         metadata = {key: metadata[key] for key in ("name", "namespace", "uid") if key in metadata}
         seen = observed(inputs, live)
         shown |= {key: value for key, value in seen.items() if key not in {"metadata", "apiVersion", "kind"}}
         metadata |= {key: value for key, value in seen.get("metadata", {}).items() if key not in metadata}
-    return {**shown, "metadata": metadata, "__fieldManager": manager, "__initialApiVersion": live["apiVersion"]}
+    return {
+        **shown,
+        "metadata": metadata,
+        "__fieldManager": manager,
+        "__initialApiVersion": live["apiVersion"],
+    }
 
 
 def observed(inputs: Properties, live: Properties) -> Properties:

@@ -1,5 +1,6 @@
 """The kubernetes provider's instances: what each call of an engine does to a cluster."""
 
+# ruff: noqa: ARG002 - every method takes what an engine gives it
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from lab.providers.base import (
     Checked,
     Difference,
     Instance,
-    PartialFailure,
+    PartialFailureError,
     Properties,
     ProviderError,
     Resource,
@@ -41,7 +42,8 @@ class KubernetesProvider:
         for option in _REFUSED:
             if settings.get(option):
                 raise ProviderError(
-                    f"kubernetes provider: the option {option} is not supported by the lab", StatusCode.UNIMPLEMENTED
+                    f"kubernetes provider: the option {option} is not supported by the lab",
+                    StatusCode.UNIMPLEMENTED,
                 )
         if settings.get("enableServerSideApply") is False:
             raise ProviderError(
@@ -61,7 +63,11 @@ class KubernetesInstance:
 
     def check(self, resource: Resource, olds: Properties, news: Properties, seed: bytes) -> Checked:
         """See `lab.providers.base.Instance`."""
-        if resource.type.startswith("kubernetes:helm.sh/") or not news.get("kind") or not news.get("apiVersion"):
+        if (
+            resource.type.startswith("kubernetes:helm.sh/")
+            or not news.get("kind")
+            or not news.get("apiVersion")
+        ):
             raise ProviderError(
                 f"{resource.type} is not supported by the lab's kubernetes provider", StatusCode.UNIMPLEMENTED
             )
@@ -69,14 +75,22 @@ class KubernetesInstance:
         metadata = dict(inputs.get("metadata") or {})
         if not metadata.get("name") and not metadata.get("generateName"):
             if _is_patch(resource):
-                return Checked(news, [("metadata.name", f"{resource.type} needs the name of an existing object")])
+                return Checked(
+                    news, [("metadata.name", f"{resource.type} needs the name of an existing object")]
+                )
             before = olds.get("metadata") or {}
             kept = before.get("name") if objects.annotation(olds, objects.AUTONAMED) else None
             metadata["name"] = kept or f"{resource.name}-{random_suffix(seed, resource.urn, 8)}"
             metadata["annotations"] = {**(metadata.get("annotations") or {}), objects.AUTONAMED: "true"}
         elif metadata.get("generateName"):
             return Checked(
-                news, [("metadata.generateName", "cannot be used with server-side apply: leave the name out instead")]
+                news,
+                [
+                    (
+                        "metadata.generateName",
+                        "cannot be used with server-side apply: leave the name out instead",
+                    )
+                ],
             )
         inputs["metadata"] = metadata
         return Checked(inputs)
@@ -106,21 +120,12 @@ class KubernetesInstance:
         try:
             kind = cluster.kind(inputs["apiVersion"], inputs["kind"])
             sent = objects.body(inputs, self._namespace(kind, inputs))
-            live = cluster.get(kind, sent["metadata"].get("namespace"), sent["metadata"]["name"])
-            if patch and live is None:
-                raise ProviderError(
-                    f"{_title(sent)} is not there: {resource.type} changes an existing object only ({cluster.title})",
-                    StatusCode.NOT_FOUND,
-                )
-            if not patch and live is not None and not self._settings.get("upsertExistingObjects"):
-                raise ProviderError(
-                    f"{_title(sent)} is there already on {cluster.title}: import it, or use {kind.name}Patch",
-                    StatusCode.ALREADY_EXISTS,
-                )
+            self._check_existence(kind, sent, patch=patch)
             live = self._apply(kind, sent, inputs, manager=manager, patch=patch, dry_run=preview)
         except ProviderError as error:
             if preview and error.code == StatusCode.NOT_FOUND:
-                # What it is for (its namespace, its definition, the patched object) may be made by the same update.
+                # What it is for (its namespace, its definition, the patched object) may be made by the same
+                # update.
                 return State("", {**inputs, "status": UNKNOWN}, inputs)
             raise
         if preview:
@@ -129,6 +134,21 @@ class KubernetesInstance:
             return State("", {**outputs, "status": UNKNOWN}, inputs)
         state = State(_identity(live), objects.outputs(live, inputs, manager, patch=patch), inputs)
         return self._await(kind, live, state, manager, patch=patch, timeout=timeout)
+
+    def _check_existence(self, kind: Kind, sent: Properties, *, patch: bool) -> None:
+        """A patch needs an object, and anything else none."""
+        cluster = self._cluster()
+        live = cluster.get(kind, sent["metadata"].get("namespace"), sent["metadata"]["name"])
+        if patch and live is None:
+            raise ProviderError(
+                f"{_title(sent)} is not there: a Patch changes an existing object only ({cluster.title})",
+                StatusCode.NOT_FOUND,
+            )
+        if not patch and live is not None and not self._settings.get("upsertExistingObjects"):
+            raise ProviderError(
+                f"{_title(sent)} is there already on {cluster.title}: import it, or use {kind.name}Patch",
+                StatusCode.ALREADY_EXISTS,
+            )
 
     def update(
         self, resource: Resource, old: State, inputs: Properties, *, preview: bool, timeout: float
@@ -143,7 +163,8 @@ class KubernetesInstance:
         if cluster.get(kind, sent["metadata"].get("namespace"), sent["metadata"]["name"]) is None:
             # Apply would silently make a new one; who deleted it should be asked first.
             raise ProviderError(
-                f"{_title(sent)} is gone from {cluster.title}: run a refresh to see what is left", StatusCode.NOT_FOUND
+                f"{_title(sent)} is gone from {cluster.title}: run a refresh to see what is left",
+                StatusCode.NOT_FOUND,
             )
         live = self._apply(kind, sent, inputs, manager=manager, patch=patch, dry_run=preview)
         state = State(old.id, objects.outputs(live, inputs, manager, patch=patch), inputs)
@@ -190,7 +211,9 @@ class KubernetesInstance:
 
     def invoke(self, token: str, arguments: Properties) -> Properties:
         """See `lab.providers.base.Instance`: there is none."""
-        raise ProviderError(f"the lab's kubernetes provider has no function {token}", StatusCode.UNIMPLEMENTED)
+        raise ProviderError(
+            f"the lab's kubernetes provider has no function {token}", StatusCode.UNIMPLEMENTED
+        )
 
     def _cluster(self) -> Cluster:
         with self._lock:
@@ -220,7 +243,7 @@ class KubernetesInstance:
         try:
             live = readiness.wait_until_ready(self._cluster(), kind, live, _patience(inputs, timeout))
         except ProviderError as error:
-            raise PartialFailure(str(error), state) from error
+            raise PartialFailureError(str(error), state) from error
         return State(state.id, objects.outputs(live, inputs, manager, patch=patch), inputs)
 
     def _namespace(self, kind: Kind, inputs: Properties) -> str | None:
@@ -241,7 +264,8 @@ def _is_patch(resource: Resource) -> bool:
 
 
 def _kind_of(resource: Resource, old: State) -> tuple[str, str]:
-    """API version and kind: as remembered, else as the type token says (``kubernetes:apps/v1:Deployment``)."""
+    """API version and kind: as remembered, else as the type token says
+    (``kubernetes:apps/v1:Deployment``)."""
     known = old.inputs or old.outputs
     if known.get("apiVersion") and known.get("kind"):
         return known["apiVersion"], known["kind"]
@@ -253,7 +277,9 @@ def _kind_of(resource: Resource, old: State) -> tuple[str, str]:
 
 def _identity(live: Properties) -> str:
     metadata = live["metadata"]
-    return f"{metadata['namespace']}/{metadata['name']}" if metadata.get("namespace") else str(metadata["name"])
+    return (
+        f"{metadata['namespace']}/{metadata['name']}" if metadata.get("namespace") else str(metadata["name"])
+    )
 
 
 def _parse_identity(identity: str) -> tuple[str | None, str]:

@@ -17,7 +17,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 Judgement = str | None
 
 
-class Failed(Exception):
+class HopelessError(Exception):
     """An object that will not become ready by waiting."""
 
 
@@ -33,7 +33,7 @@ def deployment(live: Properties) -> Judgement:
         return "the controller has not seen the change yet"
     progressing = _condition(live, "Progressing")
     if progressing.get("reason") == "ProgressDeadlineExceeded":
-        raise Failed(progressing.get("message", "progress deadline exceeded"))
+        raise HopelessError(progressing.get("message", "progress deadline exceeded"))
     return _replicas(status, wanted, status.get("updatedReplicas", 0))
 
 
@@ -75,7 +75,7 @@ def pod(live: Properties) -> Judgement:
     """A Pod that serves, or one that has done its work."""
     phase = live.get("status", {}).get("phase", "Pending")
     if phase == "Failed":
-        raise Failed(live["status"].get("message", "the pod failed"))
+        raise HopelessError(live["status"].get("message", "the pod failed"))
     if phase == "Succeeded" or _condition(live, "Ready").get("status") == "True":
         return None
     return f"phase {phase}, not ready"
@@ -85,7 +85,7 @@ def job(live: Properties) -> Judgement:
     """A Job that has done its work."""
     failed = _condition(live, "Failed")
     if failed.get("status") == "True":
-        raise Failed(failed.get("message", "the job failed"))
+        raise HopelessError(failed.get("message", "the job failed"))
     return None if _condition(live, "Complete").get("status") == "True" else "not complete"
 
 
@@ -106,9 +106,12 @@ JUDGES: dict[str, Callable[[Properties], Judgement]] = {
 
 
 def service(cluster: Cluster, live: Properties) -> Judgement:
-    """A Service that somebody answers: an endpoint behind its selector, an address where it wants a load balancer."""
+    """A Service that somebody answers: an endpoint behind its selector, an address where it wants a load
+    balancer."""
     spec = live["spec"]
-    if spec.get("type") == "LoadBalancer" and not live.get("status", {}).get("loadBalancer", {}).get("ingress"):
+    if spec.get("type") == "LoadBalancer" and not live.get("status", {}).get("loadBalancer", {}).get(
+        "ingress"
+    ):
         return "the load balancer has no address"
     if spec.get("type") == "ExternalName" or not spec.get("selector") or spec.get("clusterIP") == "None":
         return None
@@ -128,7 +131,8 @@ def service(cluster: Cluster, live: Properties) -> Judgement:
 def wait_until_ready(cluster: Cluster, kind: Kind, live: Properties, timeout: float) -> Properties:
     """Wait until an object is ready; returns its live state.
 
-    Raises ProviderError (DEADLINE_EXCEEDED, or FAILED_PRECONDITION where waiting is of no use) with what is missing.
+    Raises ProviderError (DEADLINE_EXCEEDED, or FAILED_PRECONDITION where waiting is of no use) with what is
+    missing.
     """
     metadata = live["metadata"]
     namespace, name = metadata.get("namespace"), metadata["name"]
@@ -139,8 +143,10 @@ def wait_until_ready(cluster: Cluster, kind: Kind, live: Properties, timeout: fl
     while True:
         try:
             missing = service(cluster, live) if kind.name == "Service" else JUDGES[kind.name](live)
-        except Failed as error:
-            raise ProviderError(f"{title} does not become ready: {error}", StatusCode.FAILED_PRECONDITION) from error
+        except HopelessError as error:
+            raise ProviderError(
+                f"{title} does not become ready: {error}", StatusCode.FAILED_PRECONDITION
+            ) from error
         if missing is None:
             return live
         if time.monotonic() >= end:
@@ -162,7 +168,8 @@ def wait_until_gone(cluster: Cluster, kind: Kind, namespace: str | None, name: s
         if time.monotonic() >= end:
             finalizers = ", ".join(live["metadata"].get("finalizers") or ["none"])
             raise ProviderError(
-                f"{kind.name} {namespace}/{name} is still there after {timeout:g} s; finalizers: {finalizers}",
+                f"{kind.name} {namespace}/{name} is still there after {timeout:g} s;"
+                f" finalizers: {finalizers}",
                 StatusCode.DEADLINE_EXCEEDED,
             )
         time.sleep(pause)

@@ -33,7 +33,9 @@ class Parameters:
         before = {item["name"]: item for item in old.get("parameters") or []}
         after = {item["name"]: item for item in new.get("parameters") or []}
         gone = [self._aws(item, with_value=False) for name, item in before.items() if name not in after]
-        changed = [self._aws(item, with_value=True) for name, item in after.items() if before.get(name) != item]
+        changed = [
+            self._aws(item, with_value=True) for name, item in after.items() if before.get(name) != item
+        ]
         for operation, items in ((self.reset, gone), (self.modify, changed)):
             for chunk in _chunks(items):
                 calls.call(self.service, operation, {f"{self.group}Name": new["id"], self.member: chunk})

@@ -1,5 +1,6 @@
 """IAM: what has to be taken away before a thing can be deleted, and versions of policies."""
 
+# ruff: noqa: ARG001 - every hook has the same signature
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,9 @@ def delete_policy_versions(calls: Resources, values: Properties) -> None:
     """Delete all versions of a managed policy but the default one, which goes with the policy."""
     for version in calls.call("iam", "ListPolicyVersions", {"PolicyArn": values["id"]})["Versions"]:
         if not version["IsDefaultVersion"]:
-            calls.call("iam", "DeletePolicyVersion", {"PolicyArn": values["id"], "VersionId": version["VersionId"]})
+            calls.call(
+                "iam", "DeletePolicyVersion", {"PolicyArn": values["id"], "VersionId": version["VersionId"]}
+            )
 
 
 def set_policy_version(calls: Resources, old: Properties, new: Properties) -> None:
@@ -33,7 +36,9 @@ def set_policy_version(calls: Resources, old: Properties, new: Properties) -> No
     if not old:
         return
     versions: list[Any] = calls.call("iam", "ListPolicyVersions", {"PolicyArn": new["id"]})["Versions"]
-    spare = sorted((item for item in versions if not item["IsDefaultVersion"]), key=lambda item: item["CreateDate"])
+    spare = sorted(
+        (item for item in versions if not item["IsDefaultVersion"]), key=lambda item: item["CreateDate"]
+    )
     if len(versions) >= 5:
         calls.call("iam", "DeletePolicyVersion", {"PolicyArn": new["id"], "VersionId": spare[0]["VersionId"]})
     calls.call(

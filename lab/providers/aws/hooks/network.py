@@ -1,5 +1,6 @@
 """Networks: attachments, routes, rules and members that are changed one by one."""
 
+# ruff: noqa: ARG001 - every hook has the same signature
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -50,7 +51,9 @@ def associate_address(calls: Resources, old: Properties, new: Properties) -> Non
             "PrivateIpAddress": new.get("associateWithPrivateIp"),
             "AllowReassociation": True,
         }
-        calls.call("ec2", "AssociateAddress", {name: value for name, value in wanted.items() if value is not None})
+        calls.call(
+            "ec2", "AssociateAddress", {name: value for name, value in wanted.items() if value is not None}
+        )
     elif old.get("instance") or old.get("networkInterface"):
         calls.call("ec2", "DisassociateAddress", {"AssociationId": new["associationId"]})
 
@@ -118,8 +121,8 @@ def _destination(route: dict[str, str]) -> dict[str, str]:
 def set_rules(calls: Resources, old: Properties, new: Properties) -> None:
     """Make a security group's rules those that are stated inline.
 
-    A new group loses AWS's own "allow all" for egress, as under Terraform and Pulumi. A direction of which nothing
-    is stated is left to rules of their own.
+    A new group loses AWS's own "allow all" for egress, as under Terraform and Pulumi. A direction of which
+    nothing is stated is left to rules of their own.
     """
     fresh = not old
     for direction in ("ingress", "egress"):
@@ -215,7 +218,11 @@ def _permission(rule: Properties, group: str) -> Properties:
 def set_endpoint_members(calls: Resources, old: Properties, new: Properties) -> None:
     """Add and remove an endpoint's route tables, subnets and security groups; creation takes them itself."""
     parameters: Properties = {}
-    for name, member in (("routeTableIds", "RouteTable"), ("subnetIds", "Subnet"), ("securityGroupIds", "SecurityGroup")):
+    for name, member in (
+        ("routeTableIds", "RouteTable"),
+        ("subnetIds", "Subnet"),
+        ("securityGroupIds", "SecurityGroup"),
+    ):
         before, after = set(old.get(name) or []), set(new.get(name) or [])
         if old and after - before:
             parameters[f"Add{member}Ids"] = sorted(after - before)

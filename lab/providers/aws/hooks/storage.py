@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from grpc import StatusCode
 
-from lab.providers.aws.session import AwsRefusal
+from lab.providers.aws.session import AwsError
 from lab.providers.base import Properties
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def empty_bucket(calls: Resources, values: Properties) -> None:
         answer = calls.call("s3", "DeleteObjects", {**bucket, "Delete": {"Objects": objects, "Quiet": True}})
         if answer.get("Errors"):
             error = answer["Errors"][0]
-            raise AwsRefusal(
+            raise AwsError(
                 f"bucket {values['id']}: {error['Key']} cannot be deleted: {error.get('Message')}",
                 StatusCode.FAILED_PRECONDITION,
                 str(error.get("Code")),

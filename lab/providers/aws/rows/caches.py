@@ -62,9 +62,7 @@ ROWS = (
             result="ReplicationGroup",
             rest=True,
         ),
-        read=Call(
-            "DescribeReplicationGroups", {"ReplicationGroupId": "{id}"}, result="ReplicationGroups[0]"
-        ),
+        read=Call("DescribeReplicationGroups", {"ReplicationGroupId": "{id}"}, result="ReplicationGroups[0]"),
         delete=Call(
             "DeleteReplicationGroup",
             {"ReplicationGroupId": "{id}", "FinalSnapshotIdentifier": "{finalSnapshotIdentifier}"},
@@ -91,7 +89,8 @@ ROWS = (
             "configurationEndpointAddress": "ConfigurationEndpoint.Address",
             "port": "NodeGroups[0].PrimaryEndpoint.Port || ConfigurationEndpoint.Port",
             "logDeliveryConfigurations": "LogDeliveryConfigurations[].{destination:"
-            " DestinationDetails.CloudWatchLogsDetails.LogGroup || DestinationDetails.KinesisFirehoseDetails.DeliveryStream,"
+            " DestinationDetails.CloudWatchLogsDetails.LogGroup"
+            " || DestinationDetails.KinesisFirehoseDetails.DeliveryStream,"
             " destinationType: DestinationType, logFormat: LogFormat, logType: LogType}",
             "automaticFailover": "",
             "multiAZ": "",
@@ -150,7 +149,9 @@ ROWS = (
             result="CacheSubnetGroup",
             rest=True,
         ),
-        read=Call("DescribeCacheSubnetGroups", {"CacheSubnetGroupName": "{id}"}, result="CacheSubnetGroups[0]"),
+        read=Call(
+            "DescribeCacheSubnetGroups", {"CacheSubnetGroupName": "{id}"}, result="CacheSubnetGroups[0]"
+        ),
         delete=Call("DeleteCacheSubnetGroup", {"CacheSubnetGroupName": "{id}"}),
         id="{name}",
         names={"name": "CacheSubnetGroupName", "description": "CacheSubnetGroupDescription"},
@@ -185,7 +186,9 @@ ROWS = (
             rest=True,
         ),
         read=Call(
-            "DescribeCacheParameterGroups", {"CacheParameterGroupName": "{id}"}, result="CacheParameterGroups[0]"
+            "DescribeCacheParameterGroups",
+            {"CacheParameterGroupName": "{id}"},
+            result="CacheParameterGroups[0]",
         ),
         delete=Call("DeleteCacheParameterGroup", {"CacheParameterGroupName": "{id}"}),
         id="{name}",

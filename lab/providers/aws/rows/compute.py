@@ -15,7 +15,8 @@ _TAGS = Tagging(
 
 
 def _instance(values: Properties) -> Properties:
-    """The network, which an instance states itself or (for a public address) by an interface; and its disks."""
+    """The network, which an instance states itself or (for a public address) by an interface; and its
+    disks."""
     network: dict[str, Any] = {
         "plainSubnetId": values.get("subnetId"),
         "plainGroupIds": values.get("vpcSecurityGroupIds"),
@@ -98,7 +99,8 @@ ROWS = (
             "iamInstanceProfile": "ends_with(IamInstanceProfile.Arn || '', '/{iamInstanceProfile}')"
             " && '{iamInstanceProfile}' || null",
             "metadataOptions": "MetadataOptions && {httpEndpoint: MetadataOptions.HttpEndpoint,"
-            " httpTokens: MetadataOptions.HttpTokens, httpPutResponseHopLimit: MetadataOptions.HttpPutResponseHopLimit,"
+            " httpTokens: MetadataOptions.HttpTokens,"
+            " httpPutResponseHopLimit: MetadataOptions.HttpPutResponseHopLimit,"
             " instanceMetadataTags: MetadataOptions.InstanceMetadataTags}",
             "securityGroups": "",
             "networkInterfaces": "",

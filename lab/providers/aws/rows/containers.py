@@ -127,7 +127,10 @@ ROWS = (
             Update(
                 Call(
                     "UpdateNodegroupConfig",
-                    {**_NODE_GROUP, "labels": {"addOrUpdateLabels": "{labels}", "removeLabels": "{removedLabels}"}},
+                    {
+                        **_NODE_GROUP,
+                        "labels": {"addOrUpdateLabels": "{labels}", "removeLabels": "{removedLabels}"},
+                    },
                 ),
                 when=("labels",),
             ),
@@ -172,7 +175,9 @@ ROWS = (
         # AWS describes these by their own ARNs only, so what was stated is kept.
         reads={"podIdentityAssociations": "", "health": ""},
         updates=(
-            Update(Call("UpdateAddon", {**_ADDON, "resolveConflicts": "{resolveConflictsOnUpdate}"}, rest=True)),
+            Update(
+                Call("UpdateAddon", {**_ADDON, "resolveConflicts": "{resolveConflictsOnUpdate}"}, rest=True)
+            ),
         ),
         local=frozenset({"preserve", "resolveConflictsOnCreate", "resolveConflictsOnUpdate"}),
         required=("clusterName", "addonName"),

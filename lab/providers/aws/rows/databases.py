@@ -77,7 +77,8 @@ ROWS = (
             "endpoint": "Endpoint.Address && join(':', [Endpoint.Address, to_string(Endpoint.Port)])",
             "engineVersionActual": "EngineVersion",
             # A program may state a prefix of the version that is in use.
-            "engineVersion": "starts_with(EngineVersion, '{engineVersion}') && '{engineVersion}' || EngineVersion",
+            "engineVersion": "starts_with(EngineVersion, '{engineVersion}')"
+            " && '{engineVersion}' || EngineVersion",
             "masterUserSecrets": "MasterUserSecret && [{kmsKeyId: MasterUserSecret.KmsKeyId,"
             " secretArn: MasterUserSecret.SecretArn, secretStatus: MasterUserSecret.SecretStatus}] || `[]`",
             "masterUserSecretKmsKeyId": "MasterUserSecret.KmsKeyId",
@@ -139,10 +140,16 @@ ROWS = (
             result="DBParameterGroup",
             rest=True,
         ),
-        read=Call("DescribeDBParameterGroups", {"DBParameterGroupName": "{id}"}, result="DBParameterGroups[0]"),
+        read=Call(
+            "DescribeDBParameterGroups", {"DBParameterGroupName": "{id}"}, result="DBParameterGroups[0]"
+        ),
         delete=Call("DeleteDBParameterGroup", {"DBParameterGroupName": "{id}"}),
         id="{name}",
-        names={"name": "DBParameterGroupName", "family": "DBParameterGroupFamily", "arn": "DBParameterGroupArn"},
+        names={
+            "name": "DBParameterGroupName",
+            "family": "DBParameterGroupFamily",
+            "arn": "DBParameterGroupArn",
+        },
         prepare=lambda values: {"description": values.get("description") or "Managed by Pulumi"},
         hooks=(Hook(("parameters",), groups.RDS.set, groups.RDS.read),),
         local=frozenset({"skipDestroy"}),

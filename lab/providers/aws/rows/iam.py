@@ -210,4 +210,4 @@ ROWS = (
         gone=_NO_SUCH,
         regional=False,
     ),
-)  # fmt: skip
+)

@@ -61,7 +61,10 @@ def _table(values: Properties) -> Properties:
                 stated["kmsMasterKeyId"] = encryption["kmsKeyArn"]
     capacity = None
     if values.get("readCapacity") or values.get("writeCapacity"):
-        capacity = {"readCapacityUnits": values.get("readCapacity"), "writeCapacityUnits": values.get("writeCapacity")}
+        capacity = {
+            "readCapacityUnits": values.get("readCapacity"),
+            "writeCapacityUnits": values.get("writeCapacity"),
+        }
     return {"keySchema": keys, "sseSpecification": stated, "capacity": capacity}
 
 
@@ -134,7 +137,11 @@ ROWS = (
         token="aws:cloudwatch/metricAlarm:MetricAlarm",
         service="cloudwatch",
         create=Call("PutMetricAlarm", {"Tags": "{tagsAll}"}, rest=True),
-        read=Call("DescribeAlarms", {"AlarmNames": ["{id}"], "AlarmTypes": ["MetricAlarm"]}, result="MetricAlarms[0]"),
+        read=Call(
+            "DescribeAlarms",
+            {"AlarmNames": ["{id}"], "AlarmTypes": ["MetricAlarm"]},
+            result="MetricAlarms[0]",
+        ),
         delete=Call("DeleteAlarms", {"AlarmNames": ["{id}"]}),
         id="{name}",
         names={
@@ -202,7 +209,10 @@ ROWS = (
                 "KeySchema": "{keySchema}",
                 "SSESpecification": "{sseSpecification}",
                 "ProvisionedThroughput": "{capacity}",
-                "StreamSpecification": {"StreamEnabled": "{streamEnabled!}", "StreamViewType": "{streamViewType}"},
+                "StreamSpecification": {
+                    "StreamEnabled": "{streamEnabled!}",
+                    "StreamViewType": "{streamViewType}",
+                },
                 "Tags": "{tagsAll}",
             },
             result="TableDescription",
@@ -231,8 +241,14 @@ ROWS = (
             "streamViewType": "StreamSpecification.StreamViewType",
             "readCapacity": "ProvisionedThroughput.ReadCapacityUnits",
             "writeCapacity": "ProvisionedThroughput.WriteCapacityUnits",
-            "keySchema": "", "provisionedThroughput": "", "sseDescription": "", "billingModeSummary": "",
-            "tableClassSummary": "", "streamSpecification": "", "itemCount": "", "tableSizeBytes": "",
+            "keySchema": "",
+            "provisionedThroughput": "",
+            "sseDescription": "",
+            "billingModeSummary": "",
+            "tableClassSummary": "",
+            "streamSpecification": "",
+            "itemCount": "",
+            "tableSizeBytes": "",
         },
         looks=(
             (
@@ -249,7 +265,8 @@ ROWS = (
                 Call(
                     "DescribeTimeToLive",
                     {"TableName": "{id}"},
-                    result="TimeToLiveDescription.{attributeName: AttributeName, enabled: TimeToLiveStatus == 'ENABLED'}",
+                    result="TimeToLiveDescription."
+                    "{attributeName: AttributeName, enabled: TimeToLiveStatus == 'ENABLED'}",
                 ),
             ),
         ),
@@ -272,7 +289,10 @@ ROWS = (
                     "UpdateTimeToLive",
                     {
                         "TableName": "{id}",
-                        "TimeToLiveSpecification": {"AttributeName": "{ttl.attributeName}", "Enabled": "{ttl.enabled}"},
+                        "TimeToLiveSpecification": {
+                            "AttributeName": "{ttl.attributeName}",
+                            "Enabled": "{ttl.enabled}",
+                        },
                     },
                 ),
                 when=("ttl",),
@@ -309,4 +329,4 @@ ROWS = (
         ),
         gone=frozenset({"ResourceNotFoundException"}),
     ),
-)  # fmt: skip
+)

@@ -26,7 +26,9 @@ ROWS = (
     Row(
         token="aws:dms/replicationSubnetGroup:ReplicationSubnetGroup",
         service="dms",
-        create=Call("CreateReplicationSubnetGroup", {"Tags": "{tagsAll}"}, result="ReplicationSubnetGroup", rest=True),
+        create=Call(
+            "CreateReplicationSubnetGroup", {"Tags": "{tagsAll}"}, result="ReplicationSubnetGroup", rest=True
+        ),
         read=Call(
             "DescribeReplicationSubnetGroups",
             _by("replication-subnet-group-id"),
@@ -57,7 +59,9 @@ ROWS = (
     Row(
         token="aws:dms/replicationInstance:ReplicationInstance",
         service="dms",
-        create=Call("CreateReplicationInstance", {"Tags": "{tagsAll}"}, result="ReplicationInstance", rest=True),
+        create=Call(
+            "CreateReplicationInstance", {"Tags": "{tagsAll}"}, result="ReplicationInstance", rest=True
+        ),
         read=Call(
             "DescribeReplicationInstances", _by("replication-instance-id"), result="ReplicationInstances[0]"
         ),
@@ -158,8 +162,12 @@ ROWS = (
         local=frozenset({"startReplicationTask"}),
         replace=frozenset({"replicationTaskId"}),
         required=(
-            "migrationType", "replicationInstanceArn", "replicationTaskId",
-            "sourceEndpointArn", "tableMappings", "targetEndpointArn",
+            "migrationType",
+            "replicationInstanceArn",
+            "replicationTaskId",
+            "sourceEndpointArn",
+            "tableMappings",
+            "targetEndpointArn",
         ),
         settle=Settle(
             "status",
@@ -168,4 +176,4 @@ ROWS = (
         tags=_tagging("replicationTaskArn"),
         gone=_GONE,
     ),
-)  # fmt: skip
+)

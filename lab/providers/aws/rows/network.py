@@ -74,7 +74,11 @@ def _rule(direction: str, authorize: str, revoke: str) -> Row:
         delete=Call(revoke, {"GroupId": "{securityGroupId}", "SecurityGroupRuleIds": ["{id}"]}),
         id="{securityGroupRuleId}",
         names={"securityGroupId": "GroupId"},
-        reads={"referencedSecurityGroupId": "ReferencedGroupInfo.GroupId", "isEgress": "", "groupOwnerId": ""},
+        reads={
+            "referencedSecurityGroupId": "ReferencedGroupInfo.GroupId",
+            "isEgress": "",
+            "groupOwnerId": "",
+        },
         updates=(
             Update(
                 Call(
@@ -85,8 +89,14 @@ def _rule(direction: str, authorize: str, revoke: str) -> Row:
                     },
                 ),
                 when=(
-                    "ipProtocol", "fromPort", "toPort", "description",
-                    "cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId",
+                    "ipProtocol",
+                    "fromPort",
+                    "toPort",
+                    "description",
+                    "cidrIpv4",
+                    "cidrIpv6",
+                    "prefixListId",
+                    "referencedSecurityGroupId",
                 ),
             ),
         ),
@@ -97,7 +107,7 @@ def _rule(direction: str, authorize: str, revoke: str) -> Row:
         gone=frozenset(
             {"InvalidSecurityGroupRuleId.NotFound", "InvalidGroup.NotFound", "InvalidPermission.NotFound"}
         ),
-    )  # fmt: skip
+    )
 
 
 def _flow_log_target(values: Properties) -> Properties:
@@ -150,7 +160,12 @@ ROWS = (
                 "mainRouteTableId",
                 Call(
                     "DescribeRouteTables",
-                    {"Filters": [*_filtered(vpc_id="{id}"), {"Name": "association.main", "Values": ["true"]}]},
+                    {
+                        "Filters": [
+                            *_filtered(vpc_id="{id}"),
+                            {"Name": "association.main", "Values": ["true"]},
+                        ]
+                    },
                     result="RouteTables[0].RouteTableId",
                 ),
             ),
@@ -222,7 +237,8 @@ ROWS = (
             "DescribeRouteTables",
             {"RouteTableIds": ["{routeTableId}"]},
             result="RouteTables[0].Routes[?DestinationCidrBlock=='{destination}'"
-            " || DestinationIpv6CidrBlock=='{destination}' || DestinationPrefixListId=='{destination}'] | [0]",
+            " || DestinationIpv6CidrBlock=='{destination}'"
+            " || DestinationPrefixListId=='{destination}'] | [0]",
         ),
         delete=Call(
             "DeleteRoute",
@@ -265,7 +281,11 @@ ROWS = (
         delete=Call("ReleaseAddress", {"AllocationId": "{id}"}),
         id="{allocationId}",
         hooks=(Hook(("instance", "networkInterface", "associateWithPrivateIp"), hooks.associate_address),),
-        names={"instance": "InstanceId", "networkInterface": "NetworkInterfaceId", "privateIp": "PrivateIpAddress"},
+        names={
+            "instance": "InstanceId",
+            "networkInterface": "NetworkInterfaceId",
+            "privateIp": "PrivateIpAddress",
+        },
         before_delete=(
             Update(Call("DisassociateAddress", {"AssociationId": "{associationId}"}), flag="associationId"),
         ),
@@ -331,9 +351,7 @@ ROWS = (
         id="{groupId}",
         names={"name": "GroupName", "arn": "SecurityGroupArn"},
         reads={"ipPermissions": "", "ipPermissionsEgress": ""},
-        hooks=(
-            Hook(("ingress", "egress"), hooks.set_all_rules, hooks.read_rules),
-        ),
+        hooks=(Hook(("ingress", "egress"), hooks.set_all_rules, hooks.read_rules),),
         local=frozenset({"revokeRulesOnDelete"}),
         computed=_arn("security-group"),
         required=("vpcId",),
@@ -390,9 +408,7 @@ ROWS = (
                 when=("policy", "privateDnsEnabled"),
             ),
         ),
-        hooks=(
-            Hook(("routeTableIds", "subnetIds", "securityGroupIds"), hooks.set_endpoint_members),
-        ),
+        hooks=(Hook(("routeTableIds", "subnetIds", "securityGroupIds"), hooks.set_endpoint_members),),
         documents=frozenset({"policy"}),
         required=("vpcId", "serviceName"),
         computed=_arn("vpc-endpoint"),
@@ -400,4 +416,4 @@ ROWS = (
         gone=frozenset({"InvalidVpcEndpointId.NotFound", "InvalidVpcEndpoint.NotFound"}),
         gone_states={"state": frozenset({"deleted", "Deleted"})},
     ),
-)  # fmt: skip
+)

@@ -10,18 +10,24 @@ ROWS = (
         service="kms",
         create=Call("CreateKey", {"Tags": "{tagsAll}"}, result="KeyMetadata", rest=True),
         read=Call("DescribeKey", {"KeyId": "{id}"}, result="KeyMetadata"),
-        delete=Call("ScheduleKeyDeletion", {"KeyId": "{id}", "PendingWindowInDays": "{deletionWindowInDays}"}),
+        delete=Call(
+            "ScheduleKeyDeletion", {"KeyId": "{id}", "PendingWindowInDays": "{deletionWindowInDays}"}
+        ),
         id="{keyId}",
         names={"isEnabled": "Enabled"},
         updates=(
             Update(
-                Call("EnableKeyRotation", {"KeyId": "{id}", "RotationPeriodInDays": "{rotationPeriodInDays}"}),
+                Call(
+                    "EnableKeyRotation", {"KeyId": "{id}", "RotationPeriodInDays": "{rotationPeriodInDays}"}
+                ),
                 when=("enableKeyRotation", "rotationPeriodInDays"),
                 on_create=True,
                 flag="enableKeyRotation",
             ),
             Update(
-                Call("DisableKeyRotation", {"KeyId": "{id}"}), when=("enableKeyRotation",), flag="!enableKeyRotation"
+                Call("DisableKeyRotation", {"KeyId": "{id}"}),
+                when=("enableKeyRotation",),
+                flag="!enableKeyRotation",
             ),
             Update(Call("EnableKey", {"KeyId": "{id}"}), when=("isEnabled",), flag="isEnabled"),
             Update(
@@ -37,7 +43,10 @@ ROWS = (
             ),
         ),
         looks=(
-            ("enableKeyRotation", Call("GetKeyRotationStatus", {"KeyId": "{id}"}, result="KeyRotationEnabled")),
+            (
+                "enableKeyRotation",
+                Call("GetKeyRotationStatus", {"KeyId": "{id}"}, result="KeyRotationEnabled"),
+            ),
             ("policy", Call("GetKeyPolicy", {"KeyId": "{id}", "PolicyName": "default"}, result="Policy")),
         ),
         defaults={"isEnabled": True, "enableKeyRotation": False, "description": ""},
@@ -65,7 +74,8 @@ ROWS = (
         looks=(("targetKeyArn", Call("DescribeKey", {"KeyId": "{targetKeyId}"}, result="KeyMetadata.Arn")),),
         updates=(
             Update(
-                Call("UpdateAlias", {"AliasName": "{name}", "TargetKeyId": "{targetKeyId}"}), when=("targetKeyId",)
+                Call("UpdateAlias", {"AliasName": "{name}", "TargetKeyId": "{targetKeyId}"}),
+                when=("targetKeyId",),
             ),
         ),
         required=("name", "targetKeyId"),
@@ -102,7 +112,9 @@ ROWS = (
                 when=("kmsKeyId",),
                 flag="kmsKeyId",
             ),
-            Update(Call("DisassociateKmsKey", {"logGroupName": "{id}"}), when=("kmsKeyId",), flag="!kmsKeyId"),
+            Update(
+                Call("DisassociateKmsKey", {"logGroupName": "{id}"}), when=("kmsKeyId",), flag="!kmsKeyId"
+            ),
         ),
         local=frozenset({"skipDestroy"}),
         autoname="name",

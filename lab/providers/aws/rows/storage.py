@@ -27,7 +27,7 @@ def _setting(
 ) -> Row:
     """A setting of a bucket that is put whole, read whole and deleted whole."""
     put = Call(f"Put{subject}", {"Bucket": "{bucket}", member: content})
-    properties = tuple(sorted({name for name in more.pop("properties")}))
+    properties = tuple(more.pop("properties"))
     lower = kind[0].lower() + kind[1:]
     return Row(
         token=f"aws:s3/{lower}:{kind}",
