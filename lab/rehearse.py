@@ -267,7 +267,9 @@ class _Rehearsal:
         for stack in STACKS:
             changes = self._pulumi("preview", "--stack", stack, "--json")
             counts = {
-                kind: count for kind, count in json.loads(changes)["changeSummary"].items() if kind != "same"
+                kind: count
+                for kind, count in json.loads(changes)["changeSummary"].items()
+                if kind not in ("same", "read")
             }
             self._progress(f"pulumi preview {stack}: {counts or 'no change'}")
             if counts:
