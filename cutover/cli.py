@@ -9,6 +9,7 @@ Exit codes:
     5  a stage was undone by itself because of what was seen while it soaked
     6  another runner is at work on this environment
     7  stopped at a safe point, as asked by Ctrl-C
+  130  stopped at once, as asked by a second Ctrl-C
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -37,7 +38,7 @@ from cutover.session import Session, preflight, preview
 from cutover.status import render_status, status_of
 from stacks.settings import SettingsError
 
-OK, BAD_INPUT, HALTED, UNDONE, BUSY, STOPPED = 0, 3, 4, 5, 6, 7
+BAD_INPUT, HALTED, UNDONE, BUSY, STOPPED, AT_ONCE = 3, 4, 5, 6, 7, 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Moves running services stage by stage, and takes them back.",
     epilog="Exit codes: 0 done, 1 error of the program, 2 usage, 3 bad input, 4 halted, 5 stage undone by "
-    "itself, 6 another runner is at work, 7 stopped by Ctrl-C at a safe point.",
+    "itself, 6 another runner is at work, 7 stopped by Ctrl-C at a safe point, 130 at once.",
 )
 plan_app = typer.Typer(no_args_is_help=True, help="The plan: show it, check it, export it.")
 app.add_typer(plan_app, name="plan")
@@ -170,12 +171,19 @@ def _work(session: Session, heading: Heading, *, adopt: bool, as_json: bool) -> 
     if heading.until is not None:
         plan.stage(heading.until)
     output = Output(as_json=as_json)
+    try:
+        result = _run_plan(session, plan, heading, adopt=adopt, output=output)
+    except KeyboardInterrupt:
+        _fail("stopped at once; a step may be half done. `cutover run` looks before it goes on", AT_ONCE)
+    _report_result(session, plan, result, as_json=as_json)
+
+
+def _run_plan(session: Session, plan: Plan, heading: Heading, *, adopt: bool, output: Output) -> Result:
     with stop_on_ctrl_c(output) as stopping, session.journal(plan, adopt=adopt) as journal, output:
         # The providers' packages take seconds to load; no flip should wait for them.
         threading.Thread(target=warm, name="warm", daemon=True).start()
         runner = Runner(plan, journal, session.context(output.say, stopping), session.approvals)
-        result = runner.run(heading)
-    _report_result(session, plan, result, as_json=as_json)
+        return runner.run(heading)
 
 
 def _report_result(session: Session, plan: Plan, result: Result, *, as_json: bool) -> None:
@@ -290,15 +298,12 @@ def _errors() -> Iterator[None]:
         _fail(str(error), HALTED)
 
 
-def _fail(text: str, code: int) -> None:
+def _fail(text: str, code: int) -> NoReturn:
     typer.echo(f"cutover: {text}", err=True)
     sys.exit(code)
 
 
 def main(run_app: Callable[[], None] = app) -> None:
     """The entry point; turns errors into a line and an exit code."""
-    try:
-        with _errors():
-            run_app()
-    except KeyboardInterrupt:
-        _fail("stopped at once; a step may be half done. `cutover run` looks before it goes on", 130)
+    with _errors():
+        run_app()

@@ -173,9 +173,10 @@ def _portable_service(spec: dict[str, Any]) -> None:
 
 def _closure(only: Sequence[WorkloadName], objects: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
     """The named workloads, the Services that select their pods, and what their pods mount or read."""
-    wanted: set[tuple[str, str]] = {(workload.kind, workload.name) for workload in only}
+    workloads = {(workload.kind, workload.name) for workload in only}
+    wanted: set[tuple[str, str]] = {*workloads}
     for item in objects:
-        if (item["kind"], item["metadata"]["name"]) not in wanted:
+        if (item["kind"], item["metadata"]["name"]) not in workloads:
             continue
         template = item["spec"]["template"]
         wanted.update(_references(template["spec"]))

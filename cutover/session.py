@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cutover.actions.base import NO_CHANGE
+from cutover.actions.flip_stack import FlipStack
 from cutover.approvals import Approvals
 from cutover.clock import Clock, SystemClock
 from cutover.clusters import KubernetesCluster
@@ -162,12 +164,22 @@ def preflight(context: Context, plan: Plan) -> dict[str, object]:
 
 
 def preview(context: Context, plan: Plan) -> list[tuple[str, tuple[str, ...]]]:
-    """What each step would change as the world stands now; a step that cannot be previewed says why."""
-    found = []
+    """What each step would change as the world stands now; a step that cannot be previewed says why.
+
+    Of the flips that a stack has before it, only the next can be compared with the world as it stands.
+    """
+    found: list[tuple[str, tuple[str, ...]]] = []
+    ahead: dict[str, str] = {}
     for step in plan.steps:
+        stack = step.action.stack if isinstance(step.action, FlipStack) else None
+        if stack in ahead:
+            found.append((step.id, (f"after {ahead[stack]}: {step.action.describe()}",)))
+            continue
         try:
             lines = step.action.preview(context)
         except StepError as error:
             lines = (f"cannot be previewed yet: {error}",)
+        if stack is not None and lines != NO_CHANGE:
+            ahead[stack] = step.id
         found.append((step.id, lines))
     return found

@@ -15,6 +15,10 @@ Evidence = dict[str, Any]
 """What was found or done, as JSON; it goes into the journal and so never holds a secret."""
 
 
+NO_CHANGE = ("no change",)
+"""What a preview says of an action whose effect is there already."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """What the world says about an action: done, not done, or that it cannot be told."""

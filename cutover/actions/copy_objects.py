@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cutover.actions.base import Action, Evidence, Observation
+from cutover.actions.base import NO_CHANGE, Action, Evidence, Observation
 from cutover.context import Context
 from cutover.mover import Selection
 
@@ -28,7 +28,7 @@ class CopyObjects(Action):
 
     def preview(self, context: Context) -> tuple[str, ...]:
         """See Action."""
-        return tuple(f"copy {name}" for name in self._missing(context)) or ("no change",)
+        return tuple(f"copy {name}" for name in self._missing(context)) or NO_CHANGE
 
     def observe(self, context: Context) -> Observation:
         """See Action."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cutover.actions.base import Action, Evidence, Observation
+from cutover.actions.base import NO_CHANGE, Action, Evidence, Observation
 from cutover.context import Context
 from cutover.errors import StepError
 from cutover.ports import Change
@@ -85,7 +85,7 @@ class FlipStack(Action):
         wanted = with_values(context.stacks.flips(stack), self._values(context, back=False))
         changes = context.stacks.preview(stack, wanted)
         refused = unexpected(changes, self.expected, back=False)
-        return (*map(str, changes), *(f"REFUSED: {text}" for text in refused)) or ("no change",)
+        return (*map(str, changes), *(f"REFUSED: {text}" for text in refused)) or NO_CHANGE
 
     def observe(self, context: Context) -> Observation:
         """The flip file, Pulumi's state and the world, in that order."""

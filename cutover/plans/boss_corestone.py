@@ -7,8 +7,6 @@ DNS, DNS (with its TTL) before the target is left, and the target's buffers are 
 
 from __future__ import annotations
 
-import hashlib
-
 from cutover.actions.base import Condition
 from cutover.actions.confirm import Confirm
 from cutover.actions.copy_objects import CopyObjects
@@ -20,7 +18,7 @@ from cutover.conditions.live_connections import LiveConnections
 from cutover.mover import Selection
 from cutover.plan import Keep, Plan, Stage, Step, Undo
 from cutover.plans.migration_document import phase_1
-from cutover.plans.parts import CHANGES_NOTHING, HUAWEI, MARGIN_SECONDS, OPERATOR, Parts
+from cutover.plans.parts import CHANGES_NOTHING, HUAWEI, MARGIN_SECONDS, OPERATOR, Parts, settings_hash
 from cutover.plans.prepare import prepare
 from stacks.settings import Environment, WorkloadName
 
@@ -32,7 +30,7 @@ def boss_corestone(environment: Environment) -> Plan:
         id="boss-corestone",
         title="BOSS and Corestone from Huawei Cloud to AWS Singapore, Phase 1",
         environment=environment.name,
-        settings_hash=hashlib.sha256(environment.model_dump_json().encode()).hexdigest(),
+        settings_hash=settings_hash(environment),
         owners=(OPERATOR, HUAWEI),
         document=phase_1(),
         stages=(prepare(parts), _move(parts), _connect(parts), _switch(parts), _quiesce(parts)),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from cutover.actions.base import Condition
 from cutover.actions.flip_stack import Expected
 from cutover.conditions.buffers import BuffersDrained
@@ -21,6 +24,12 @@ FORWARDER = "landfall-forwarder"
 CHANGES_NOTHING = Keep("it changes nothing")
 MARGIN_SECONDS = 300.0
 """What a step may take on top of the waits that it holds."""
+
+
+def settings_hash(environment: Environment) -> str:
+    """Changes with any setting, and not with the order in which they are written."""
+    text = json.dumps(environment.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Parts:
