@@ -6,6 +6,7 @@ scheduler: a cluster has one node, whose agent (`lab.kubernetes.node`) binds pod
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ API_PORT = 6443
 _ETCD_URL = "http://127.0.0.1:2379"
 _START_TIMEOUT_SECONDS = 120.0
 _PROBE_TIMEOUT_SECONDS = 5.0
-_KUBECTL_TIMEOUT_SECONDS = 90.0
+_COMMAND_TIMEOUT_SECONDS = 90.0
 _PROBE_PAUSE_SECONDS = 0.2
 
 # Asked from inside the cluster's host, because an API need not be reachable from anywhere else.
@@ -129,8 +130,12 @@ class ControlPlane:
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """The output of kubectl, as an administrator, in the cluster's host. Raises LabError if it fails."""
         options = [f"--kubeconfig={self.kubeconfig('admin')}", f"--cache-dir={self.folder / 'discovery'}"]
-        command = self._world.command(self.spec.host, [str(self._tools.kubectl), *options, *arguments])
-        what = f"`kubectl {' '.join(arguments)}` in cluster {self.spec.name}"
+        return self.run([str(self._tools.kubectl), *options, *arguments], stdin=stdin)
+
+    def run(self, argv: Sequence[str], *, stdin: str = "") -> str:
+        """The output of a command in the cluster's host. Raises LabError if it fails."""
+        command = self._world.command(self.spec.host, argv)
+        what = f"`{shlex.join(argv)}` in cluster {self.spec.name}"
         try:
             result = subprocess.run(
                 command,
@@ -138,10 +143,10 @@ class ControlPlane:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=_KUBECTL_TIMEOUT_SECONDS,
+                timeout=_COMMAND_TIMEOUT_SECONDS,
             )
         except subprocess.TimeoutExpired as error:
-            raise LabError(f"{what} did not end within {_KUBECTL_TIMEOUT_SECONDS:.0f} s") from error
+            raise LabError(f"{what} did not end within {_COMMAND_TIMEOUT_SECONDS:.0f} s") from error
         if result.returncode != 0:
             raise LabError(f"{what} failed: {result.stderr.strip()}")
         return result.stdout

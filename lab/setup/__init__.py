@@ -23,6 +23,8 @@ class Tools:
     kube_controller_manager: Path
     kube_proxy: Path
     kubectl: Path
+    velero: Path
+    velero_plugin_for_aws: Path
     etcd: Path
     mariadbd: Path
     mariadb_install_db: Path
@@ -41,7 +43,9 @@ _NAMES = {field.name: field.name.replace("_", "-") for field in fields(Tools)}
 
 def find_tools() -> Tools:
     """The lab's programs. Raises SetupError naming all that are missing, and what brings them."""
-    built = go_tools.find(go_tools.KUBERNETES, cache.folder())
+    built = {
+        name: path for tools in go_tools.ALL for name, path in go_tools.find(tools, cache.folder()).items()
+    }
     paths = {field: built[name] if name in built else find_program(name) for field, name in _NAMES.items()}
     found = {field: path for field, path in paths.items() if path is not None}
     if len(found) < len(paths):

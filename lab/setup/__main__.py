@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.setup import cache, check, install
 from lab.setup.errors import SetupError
-from lab.setup.go_tools import KUBERNETES, overridden
+from lab.setup.go_tools import ALL, overridden
 from lab.setup.progress import say
 
 
@@ -36,7 +36,7 @@ def main() -> int:
 
 def set_up(cache_folder: Path) -> Path:
     """Bring whatever is missing; gives the interpreter. Raises SetupError; says nothing if all is there."""
-    tools = () if overridden() else (KUBERNETES,)
+    tools = () if overridden() else ALL
     builds = any(not cache.is_complete(each.built(cache_folder)) for each in tools)
     verdict = check.decide(check.look(cache_folder), builds=builds)
     if verdict.problems:

@@ -79,6 +79,25 @@ KUBERNETES = GoTools(
     minutes=12,
 )
 
+VELERO_VERSION = "v1.18.3"
+VELERO_PLUGIN_VERSION = "v1.14.3"
+VELERO = GoTools(
+    name="velero",
+    title=f"Velero {VELERO_VERSION}",
+    folder=MODULES / "velero",
+    programs={
+        "velero": "github.com/vmware-tanzu/velero/cmd/velero",
+        "velero-plugin-for-aws": "github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws",
+    },
+    flags=(
+        "-trimpath",
+        "-ldflags",
+        f"-s -w -X github.com/vmware-tanzu/velero/pkg/buildinfo.Version={VELERO_VERSION}",
+    ),
+    minutes=10,
+)
+ALL = (KUBERNETES, VELERO)
+
 
 def overridden() -> Path | None:
     """`$LANDFALL_TOOLS`: a folder of programs to be used instead of those in the cache."""

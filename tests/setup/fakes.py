@@ -1,4 +1,4 @@
-"""Fake programs that write down how they were called, and the setup that runs on them."""
+"""Fake programs that write down how they were called, and the setup that runs on them; runs in a world."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ GO = """#!/bin/sh
 [ "$1 $2" = "env GOVERSION" ] && { echo "$FAKE_GO_VERSION"; exit 0; }
 echo "go $*" >>"$FAKE_CALLS"
 [ -n "$FAKE_GO_FAILS" ] && { echo "cannot find module"; exit 1; }
-sleep 0.3
+for _ in $(seq 300); do
+    if [ -z "$FAKE_GO_WAITS_FOR" ] || [ -e "$FAKE_GO_WAITS_FOR" ]; then break; fi
+    sleep 0.1
+done
 while [ "$1" != "-o" ]; do shift; done
-for program in kube-apiserver kube-controller-manager kube-proxy kubectl; do
-    printf '#!/bin/sh\\n' >"$2$program"; chmod +x "$2$program"
+folder=$2
+for argument in "$@"; do
+    case "$argument" in
+    k8s.io/* | github.com/*) touch "$folder${argument##*/}"; chmod +x "$folder${argument##*/}" ;;
+    esac
 done
 """
 
@@ -78,6 +84,10 @@ class FakeMachine:
         log = self.folder / "calls"
         return log.read_text().splitlines() if log.exists() else []
 
+    def builds(self) -> list[str]:
+        """The calls that built something."""
+        return [call for call in self.calls() if call.startswith("go ")]
+
     def start(self, **environment: str) -> subprocess.Popen[str]:
         """Start setup on this machine."""
         base = {name: value for name, value in os.environ.items() if not name.startswith("LANDFALL_")}
@@ -103,3 +113,14 @@ class FakeMachine:
         process = self.start(**environment)
         out, err = process.communicate(timeout=60)
         return process.returncode, out, err
+
+
+def run_in_world(module: str, folder: Path) -> str:
+    """Run a module of the tests in a world of its own, with a folder as its argument: its last line."""
+    argv = [sys.executable, "-m", "lab.world", "--", sys.executable, "-m", module, str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    result = subprocess.run(
+        argv, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()[-1]
