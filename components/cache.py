@@ -27,11 +27,13 @@ class Cache(pulumi.ComponentResource):
 
     Args:
         allowed: security groups that may connect, by a name for the rule.
+        allowed_networks: networks that may connect, by a name for the rule; such as another VPC's.
         notify: the topic that alarms go to.
         protected: whether deleting it takes a change of the settings first.
 
     Outputs:
-        address (of the primary), port, security_group_id, secret_arn (of JSON with username and password).
+        address (of the primary), port, security_group_id, secret_arn (of JSON with username and
+        password), key_arn.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Cache(pulumi.ComponentResource):
         vpc_id: pulumi.Input[str],
         subnet_ids: pulumi.Input[Sequence[str]],
         allowed: Mapping[str, pulumi.Input[str]],
+        allowed_networks: Mapping[str, str] | None = None,
         notify: pulumi.Input[str],
         protected: bool,
         opts: pulumi.ResourceOptions | None = None,
@@ -59,19 +62,21 @@ class Cache(pulumi.ComponentResource):
             opts=self._guarded,
         )
         secret, password = self._secret(key)
-        group = self._security_group(vpc_id, allowed)
+        group = self._security_group(vpc_id, allowed, allowed_networks or {})
         cluster = self._replication_group(key, group, subnet_ids, self._users(password))
         self._alarms(cluster, notify)
         self.address = cluster.primary_endpoint_address
         self.port = pulumi.Output.from_input(PORT)
         self.security_group_id = group.id
         self.secret_arn = secret.arn
+        self.key_arn = key.arn
         self.register_outputs(
             {
                 "address": self.address,
                 "port": self.port,
                 "security_group_id": self.security_group_id,
                 "secret_arn": self.secret_arn,
+                "key_arn": self.key_arn,
             }
         )
 
@@ -95,7 +100,10 @@ class Cache(pulumi.ComponentResource):
         return secret, version.secret_string.apply(lambda text: str(json.loads(text or "{}")["password"]))
 
     def _security_group(
-        self, vpc_id: pulumi.Input[str], allowed: Mapping[str, pulumi.Input[str]]
+        self,
+        vpc_id: pulumi.Input[str],
+        allowed: Mapping[str, pulumi.Input[str]],
+        allowed_networks: Mapping[str, str],
     ) -> ec2.SecurityGroup:
         group = ec2.SecurityGroup(
             self._name,
@@ -104,12 +112,17 @@ class Cache(pulumi.ComponentResource):
             tags={"Name": self._name},
             opts=self._child,
         )
-        for source, source_group in allowed.items():
+        rules: list[tuple[str, pulumi.Input[str] | None, str | None]] = [
+            *((source, source_group, None) for source, source_group in allowed.items()),
+            *((source, None, network) for source, network in allowed_networks.items()),
+        ]
+        for source, source_group, network in rules:
             vpc.SecurityGroupIngressRule(
                 f"{self._name}-from-{source}",
                 description=f"from {source}",
                 security_group_id=group.id,
                 referenced_security_group_id=source_group,
+                cidr_ipv4=network,
                 ip_protocol="tcp",
                 from_port=PORT,
                 to_port=PORT,

@@ -60,6 +60,7 @@ class RelationalDatabase(pulumi.ComponentResource):
 
     Args:
         allowed: security groups that may connect, by a name for the rule.
+        allowed_networks: networks that may connect, by a name for the rule; such as another VPC's.
         notify: the topic that alarms go to.
         protected: whether deleting it takes a change of the settings first.
 
@@ -75,6 +76,7 @@ class RelationalDatabase(pulumi.ComponentResource):
         vpc_id: pulumi.Input[str],
         subnet_ids: pulumi.Input[Sequence[str]],
         allowed: Mapping[str, pulumi.Input[str]],
+        allowed_networks: Mapping[str, str] | None = None,
         notify: pulumi.Input[str],
         protected: bool,
         opts: pulumi.ResourceOptions | None = None,
@@ -91,7 +93,7 @@ class RelationalDatabase(pulumi.ComponentResource):
             deletion_window_in_days=30,
             opts=self._guarded,
         )
-        group = self._security_group(vpc_id, allowed)
+        group = self._security_group(vpc_id, allowed, allowed_networks or {})
         instance = self._instance(key, group, subnet_ids, protected)
         self._alarms(instance, notify)
 
@@ -117,7 +119,10 @@ class RelationalDatabase(pulumi.ComponentResource):
         )
 
     def _security_group(
-        self, vpc_id: pulumi.Input[str], allowed: Mapping[str, pulumi.Input[str]]
+        self,
+        vpc_id: pulumi.Input[str],
+        allowed: Mapping[str, pulumi.Input[str]],
+        allowed_networks: Mapping[str, str],
     ) -> ec2.SecurityGroup:
         group = ec2.SecurityGroup(
             self._name,
@@ -126,12 +131,17 @@ class RelationalDatabase(pulumi.ComponentResource):
             tags={"Name": self._name},
             opts=self._child,
         )
-        for source, source_group in allowed.items():
+        rules: list[tuple[str, pulumi.Input[str] | None, str | None]] = [
+            *((source, source_group, None) for source, source_group in allowed.items()),
+            *((source, None, network) for source, network in allowed_networks.items()),
+        ]
+        for source, source_group, network in rules:
             vpc.SecurityGroupIngressRule(
                 f"{self._name}-from-{source}",
                 description=f"from {source}",
                 security_group_id=group.id,
                 referenced_security_group_id=source_group,
+                cidr_ipv4=network,
                 ip_protocol="tcp",
                 from_port=self._settings.port,
                 to_port=self._settings.port,

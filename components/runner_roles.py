@@ -18,6 +18,7 @@ class RunnerRoles(pulumi.ComponentResource):
         workspace_role: the workspace instance's.
         operators: ARNs of people's roles or users.
         session_seconds: how long a session may last.
+        named: whether the roles have fixed names, `<name>-runner-<phase>`, for another account to know.
 
     Outputs:
         arns: by phase.
@@ -31,6 +32,7 @@ class RunnerRoles(pulumi.ComponentResource):
         workspace_role: pulumi.Input[str],
         operators: Sequence[str],
         session_seconds: int,
+        named: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("landfall:iam:RunnerRoles", name, None, opts)
@@ -40,6 +42,7 @@ class RunnerRoles(pulumi.ComponentResource):
         for phase, statements in phases.items():
             role = iam.Role(
                 f"{name}-runner-{phase}",
+                name=f"{name}-runner-{phase}" if named else None,
                 description=f"The cutover's runner in its phase {phase}",
                 assume_role_policy=trusted,
                 max_session_duration=session_seconds,

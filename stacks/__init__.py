@@ -5,6 +5,9 @@ from pathlib import Path
 
 from stacks.settings import Flips
 
+PARTS = ("", "replication", "migration", "source", "target", "edge")
+"""What may follow an environment's name in the name of a stack."""
+
 
 def builder_for(stack: str, folder: Path | None = None, flips: Flips | None = None) -> Callable[[], None]:
     """The Pulumi program of a stack, as a function: for `__main__` and for inline programs alike.
@@ -21,10 +24,9 @@ def builder_for(stack: str, folder: Path | None = None, flips: Flips | None = No
         ValueError: no stack is named so.
     """
     environment, _, part = stack.partition("-")
-    if part not in ("", "source", "target", "edge"):
-        raise ValueError(
-            f"no stack is named {stack!r}: expected <environment>, or <environment>-source, -target or -edge"
-        )
+    if part not in PARTS:
+        names = ", ".join(f"<environment>-{name}" for name in PARTS if name)
+        raise ValueError(f"no stack is named {stack!r}: expected <environment>, or one of {names}")
 
     def build() -> None:
         from stacks.build import build_stack  # noqa: PLC0415 - settings are read without importing Pulumi

@@ -1,5 +1,7 @@
 """Runs a stack's builder on its settings."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pulumi
@@ -9,11 +11,12 @@ from stacks.settings import (
     Environment,
     Flips,
     PlaceholderError,
+    RhoamEnvironment,
     SettingsError,
     SourceFlips,
     TargetFlips,
     check_flips,
-    load_environment,
+    load_any_environment,
     load_flips,
 )
 
@@ -25,36 +28,54 @@ def build_stack(environment_name: str, part: str, folder: Path, flips: Flips | N
         pulumi.RunError: with all that is wrong in the settings; Pulumi shows it without a traceback.
     """
     try:
-        environment = load_environment(folder, environment_name)
-        if part and flips is None:
+        environment = load_any_environment(folder, environment_name)
+        if part in ("edge", "source", "target") and flips is None:
             flips = load_flips(folder, f"{environment_name}-{part}")
         elif flips is not None and (problems := check_flips(environment, flips)):
             raise ValueError(
                 "; ".join(f"{problem.path}: expected {problem.expected}" for problem in problems)
             )
-        _dispatch(environment, part, flips)
+        _builder(environment, part, flips, folder)()
     except (SettingsError, PlaceholderError) as error:
         raise pulumi.RunError(str(error)) from error
 
 
-def _dispatch(environment: Environment, part: str, flips: Flips | None) -> None:
+def _builder(
+    environment: Environment | RhoamEnvironment, part: str, flips: Flips | None, folder: Path
+) -> Callable[[], None]:
+    builder: Callable[[], None] | None = None
     # Each builder's module imports its providers' packages: a flip must not wait for those of another stack.
-    match part, flips:
-        case "", None:
-            from stacks.landing_zone import landing_zone  # noqa: PLC0415
-
-            landing_zone(environment)
-        case "edge", EdgeFlips():
+    match environment, part, flips:
+        case _, "edge", EdgeFlips():
             from stacks.edge import edge  # noqa: PLC0415
 
-            edge(environment, flips)
-        case "source", SourceFlips():
+            builder = partial(edge, environment, flips)
+        case Environment(), "", None:
+            from stacks.landing_zone import landing_zone  # noqa: PLC0415
+
+            builder = partial(landing_zone, environment)
+        case Environment(), "replication", None:
+            from stacks.replication import replication  # noqa: PLC0415
+
+            builder = partial(replication, environment, folder)
+        case Environment(), "source", SourceFlips():
             from stacks.source import source  # noqa: PLC0415
 
-            source(environment, flips)
-        case "target", TargetFlips():
+            builder = partial(source, environment, flips)
+        case Environment(), "target", TargetFlips():
             from stacks.target import target  # noqa: PLC0415
 
-            target(environment, flips)
-        case _:
-            raise ValueError(f"the stack {environment.name}-{part} takes no {type(flips).__name__}")
+            builder = partial(target, environment, flips)
+        case RhoamEnvironment(), "", None:
+            from stacks.rhoam import destination  # noqa: PLC0415
+
+            builder = partial(destination, environment)
+        case RhoamEnvironment(), "migration", None:
+            from stacks.rhoam import migration  # noqa: PLC0415
+
+            builder = partial(migration, environment)
+    if builder is None:
+        stack = f"{environment.name}-{part}" if part else environment.name
+        given = "" if flips is None else f" with {type(flips).__name__}"
+        raise ValueError(f"the environment {environment.name} has no stack {stack}{given}")
+    return builder

@@ -4,10 +4,10 @@ import pulumi
 
 from components.dns_records import DnsRecords, Record
 from stacks.references import ingress_addresses, landing_zone_outputs
-from stacks.settings import DomainSettings, EdgeFlips, Environment, known
+from stacks.settings import EdgeFlips, Environment, RecordSettings, RhoamEnvironment, known
 
 
-def edge(environment: Environment, flips: EdgeFlips) -> None:
+def edge(environment: Environment | RhoamEnvironment, flips: EdgeFlips) -> None:
     """Declares the record of each domain that the flip keys name.
 
     Stack outputs:
@@ -37,7 +37,7 @@ def edge(environment: Environment, flips: EdgeFlips) -> None:
     pulumi.export("flipped", {"records": dict(flips.records), "ttl": ttl})
 
 
-def _target(environment: Environment, domain: DomainSettings) -> pulumi.Input[str]:
+def _target(environment: Environment | RhoamEnvironment, domain: RecordSettings) -> pulumi.Input[str]:
     if domain.target is not None:
         return known(domain.target, f"domains[{domain.name}].target")
     return ingress_addresses(landing_zone_outputs(environment.name)).apply(lambda addresses: addresses[0])

@@ -47,7 +47,7 @@ def landing_zone(environment: Environment) -> None:
     ClusterAddons(environment.name, cluster_name=cluster.cluster_name, nodes=cluster.node_group, opts=opts)
     LoadBalancerController(environment.name, cluster_name=cluster.cluster_name, opts=opts)
     _pod_roles(environment, cluster, opts)
-    notifications = declare_notifications(environment, opts)
+    notifications = declare_notifications(environment, environment.name, opts)
     storage = DataStores(environment, network, cluster, notifications, opts)
     helpers = Helpers(environment, network, cluster, storage, opts)
     _access(environment, cluster, helpers, opts)

@@ -6,7 +6,9 @@ from components.notifications import Notifications
 from stacks.settings import EnvironmentBase, known
 
 
-def declare_notifications(environment: EnvironmentBase, opts: pulumi.ResourceOptions) -> Notifications | None:
+def declare_notifications(
+    environment: EnvironmentBase, name: str, opts: pulumi.ResourceOptions
+) -> Notifications | None:
     """The topic, with the addresses that the settings name; None where they have no such section."""
     if environment.notifications is None:
         return None
@@ -14,4 +16,4 @@ def declare_notifications(environment: EnvironmentBase, opts: pulumi.ResourceOpt
         known(email, f"notifications.emails[{index}]")
         for index, email in enumerate(environment.notifications.emails)
     ]
-    return Notifications(environment.name, emails=emails, opts=opts)
+    return Notifications(name, emails=emails, opts=opts)

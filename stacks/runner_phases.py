@@ -23,6 +23,7 @@ class Resources:
     database_secret: str | None
     database_key: str | None
     cache_secret: str | None
+    cache_key: str | None
     replication_prefix: str
     """What names of the replication's tasks and secrets begin with."""
     account: str
@@ -162,8 +163,9 @@ def _credentials(resources: Resources) -> list[Statement]:
         ),
     ]
     known = [arn for arn in (resources.database_secret, resources.cache_secret) if arn is not None]
+    keys = [arn for arn in (resources.database_key, resources.cache_key) if arn is not None]
     if known:
         found.append(_allow(["secretsmanager:GetSecretValue"], known))
-    if resources.database_key is not None:
-        found.append(_allow(["kms:Decrypt"], resources.database_key))
+    if keys:
+        found.append(_allow(["kms:Decrypt"], keys))
     return found

@@ -5,7 +5,7 @@ import pulumi
 from components.config_entries import ConfigEntries
 from components.replicas import Replicas
 from stacks.clusters import cluster_options, declared_replicas
-from stacks.references import landing_zone_outputs
+from stacks.references import landing_zone_outputs, text_output
 from stacks.settings import Environment, TargetFlips, known
 
 
@@ -26,7 +26,7 @@ def target(environment: Environment, flips: TargetFlips) -> None:
 
 def _database_host(environment: Environment, which: str) -> pulumi.Output[str]:
     if which == "target":
-        return landing_zone_outputs(environment.name).require_output("database_address").apply(str)
+        return text_output(landing_zone_outputs(environment.name), "database_address")
     source = environment.database.source
     host = source.internal_host if which == "internal" else known(source.eip, "database.source.eip")
     return pulumi.Output.from_input(host)

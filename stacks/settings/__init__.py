@@ -8,11 +8,19 @@ from components.settings.exceptions import ControlException
 from components.settings.network import NetworkSettings
 from components.settings.relational import RelationalDatabaseSettings
 from components.settings.replication import ReplicationSettings
+from stacks.settings.base import EnvironmentBase
 from stacks.settings.checks import CrossCheckError
 from stacks.settings.cutover import CutoverSettings, DeadlineSettings, HealthCheckSettings, TimeoutSettings
-from stacks.settings.environment import Environment, EnvironmentBase
+from stacks.settings.environment import Environment
 from stacks.settings.errors import Problem, SettingsError
-from stacks.settings.files import load_environment, load_flips, stack_file, write_flips
+from stacks.settings.files import (
+    load_any_environment,
+    load_environment,
+    load_flips,
+    load_rhoam_environment,
+    stack_file,
+    write_flips,
+)
 from stacks.settings.flips import EdgeFlips, Flips, SourceFlips, TargetFlips, check_flips
 from stacks.settings.parts import (
     CloudflareSettings,
@@ -20,10 +28,12 @@ from stacks.settings.parts import (
     DatabaseSettings,
     DomainSettings,
     KubernetesSettings,
+    RecordSettings,
     RedisListBuffer,
     WorkloadName,
     WorkloadSettings,
 )
+from stacks.settings.rhoam import MigrationStores, PeerSettings, RhoamEnvironment, ThreescaleStores
 
 __all__ = [
     "CacheSettings",
@@ -42,20 +52,25 @@ __all__ = [
     "Flips",
     "HealthCheckSettings",
     "KubernetesSettings",
+    "MigrationStores",
     "Model",
     "NetworkSettings",
     "NodeGroupSettings",
     "NotificationSettings",
+    "PeerSettings",
     "Placeholder",
     "PlaceholderError",
     "Problem",
+    "RecordSettings",
     "RedisListBuffer",
     "RelationalDatabaseSettings",
     "ReplicationSettings",
+    "RhoamEnvironment",
     "RunnerSettings",
     "SettingsError",
     "SourceFlips",
     "TargetFlips",
+    "ThreescaleStores",
     "TimeoutSettings",
     "VeleroSettings",
     "WorkloadName",
@@ -63,8 +78,10 @@ __all__ = [
     "WorkspaceSettings",
     "check_flips",
     "known",
+    "load_any_environment",
     "load_environment",
     "load_flips",
+    "load_rhoam_environment",
     "stack_file",
     "write_flips",
 ]

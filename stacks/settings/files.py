@@ -4,21 +4,24 @@ import copy
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from stacks.settings.base import EnvironmentBase
 from stacks.settings.checks import Path as KeyPath
 from stacks.settings.checks import cross_check
 from stacks.settings.environment import Environment
 from stacks.settings.errors import Problem, RawProblem, SettingsError, render_path, render_value, translate
 from stacks.settings.flips import FLIP_MODELS, Flips, check_flips
+from stacks.settings.rhoam import RhoamEnvironment
 
 ENVIRONMENT_KEY = "landfall:environment"
 REGION_KEY = "aws:region"
 NAMESPACE = "landfall:"
 
+E = TypeVar("E", bound=EnvironmentBase)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, where PyYAML was built with it: ten times as fast."""
 
@@ -120,18 +123,43 @@ def load_environment(folder: Path, name: str) -> Environment:
     Raises:
         SettingsError: with every problem of the file.
     """
+    return _load(folder, name, Environment)
+
+
+def load_rhoam_environment(folder: Path, name: str) -> RhoamEnvironment:
+    """The declared facts of an environment of kind `rhoam`.
+
+    Raises:
+        SettingsError: with every problem of the file.
+    """
+    return _load(folder, name, RhoamEnvironment)
+
+
+def load_any_environment(folder: Path, name: str) -> Environment | RhoamEnvironment:
+    """The declared facts of an environment of either kind, as its settings' key `kind` says.
+
+    Raises:
+        SettingsError: with every problem of the file.
+    """
+    data = _File(stack_file(folder, name)).config.get(ENVIRONMENT_KEY)
+    rhoam = isinstance(data, dict) and data.get("kind") == "rhoam"
+    return load_rhoam_environment(folder, name) if rhoam else load_environment(folder, name)
+
+
+def _load(folder: Path, name: str, model: type[E]) -> E:
     file = _File(stack_file(folder, name))
     config = file.config
     if ENVIRONMENT_KEY not in config:
         raise SettingsError([file.place(RawProblem((ENVIRONMENT_KEY,), None, "required, but absent"))])
     data = config[ENVIRONMENT_KEY]
     problems: list[RawProblem] = []
-    environment: Environment | None = None
+    environment: E | None = None
     try:
-        environment = Environment.model_validate(data)
+        environment = model.model_validate(data)
     except ValidationError as error:
-        found = translate(error, Environment, data)
-        problems += found + [problem for problem in _still_checked(data, error) if problem not in found]
+        found = translate(error, model, data)
+        also = _still_checked(model, data, error)
+        problems += found + [problem for problem in also if problem not in found]
     problems = [
         RawProblem((ENVIRONMENT_KEY, *problem.path), problem.value, problem.expected) for problem in problems
     ]
@@ -142,7 +170,8 @@ def load_environment(folder: Path, name: str) -> Environment:
                     (ENVIRONMENT_KEY, "name"), environment.name, f"expected {name}, as the file is named"
                 )
             )
-        if (region := config.get(REGION_KEY, environment.region)) != environment.region:
+        region = config.get(REGION_KEY)
+        if isinstance(environment, Environment) and region not in (None, environment.region):
             problems.append(
                 RawProblem((REGION_KEY,), region, f"expected {environment.region}, the region of the zones")
             )
@@ -152,7 +181,7 @@ def load_environment(folder: Path, name: str) -> Environment:
     return environment
 
 
-def _still_checked(data: object, error: ValidationError) -> list[RawProblem]:
+def _still_checked(model: type[BaseModel], data: object, error: ValidationError) -> list[RawProblem]:
     """Cross-checks of the sections that are right, so that all problems show at once."""
     if not isinstance(data, dict):
         return []
@@ -162,7 +191,7 @@ def _still_checked(data: object, error: ValidationError) -> list[RawProblem]:
         if item["type"] == "extra_forbidden":
             _remove(rest, item["loc"])
     sections: dict[str, Any] = {}
-    for name, field in Environment.model_fields.items():
+    for name, field in model.model_fields.items():
         if name not in rest:
             if not field.is_required():
                 sections[name] = field.get_default(call_default_factory=True)
@@ -213,7 +242,7 @@ def load_flips(folder: Path, stack: str) -> Flips:
         flips = model.model_validate(data)
     except ValidationError as error:
         raise SettingsError(_place_flips(file, translate(error, model, data))) from None
-    environment = load_environment(folder, stack.partition("-")[0])
+    environment = load_any_environment(folder, stack.partition("-")[0])
     problems = [RawProblem.of(found) for found in check_flips(environment, flips)]
     if problems:
         raise SettingsError(_place_flips(file, problems))

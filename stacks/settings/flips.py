@@ -7,6 +7,7 @@ from pydantic import Field
 from components.settings.base import DnsName, Model, NamespacedName
 from stacks.settings.checks import CrossProblem
 from stacks.settings.environment import Environment
+from stacks.settings.rhoam import RhoamEnvironment
 
 Replicas = dict[NamespacedName, Annotated[int, Field(ge=0, le=1000)]]
 """Replica counts by `namespace/name`."""
@@ -44,9 +45,10 @@ FLIP_MODELS: dict[str, type[EdgeFlips] | type[SourceFlips] | type[TargetFlips]] 
 """The model of a small stack's flips by the part of its name behind the environment's."""
 
 
-def check_flips(environment: Environment, flips: Flips) -> list[CrossProblem]:
+def check_flips(environment: Environment | RhoamEnvironment, flips: Flips) -> list[CrossProblem]:
     """What `flips` names that `environment` does not declare."""
-    workloads = [workload.key for workload in environment.all_workloads]
+    declared_workloads = environment.all_workloads if isinstance(environment, Environment) else ()
+    workloads = [workload.key for workload in declared_workloads]
     domains = [domain.name for domain in environment.domains]
     named: list[tuple[str, dict[str, Any], list[str]]] = []
     if isinstance(flips, EdgeFlips):

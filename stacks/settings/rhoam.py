@@ -1,0 +1,110 @@
+"""The declared facts of the second environment: 3scale that moves into RHOAM."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.settings.access import WorkspaceSettings
+from components.settings.base import AccountId, Ipv4Network, KubernetesName, Model, Owned, Placeholder
+from components.settings.cache import CacheSettings
+from components.settings.network import NetworkSettings
+from components.settings.relational import RelationalDatabaseSettings
+from stacks.settings.base import EnvironmentBase
+from stacks.settings.parts import KubernetesSide, RecordSettings
+
+ENGINES = {"mysql": "mysql", "postgresql": "postgres"}
+"""The engine at RDS of each kind of source database that can be moved."""
+VpcId = Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")]
+RouteTableId = Annotated[str, Field(pattern=r"^rtb-[0-9a-f]{8,17}$")]
+
+
+class PeerSettings(Model):
+    """The VPC of an OpenShift cluster, which the VPC declared here is connected with."""
+
+    vpc_id: Owned[VpcId]
+    cidr: Owned[Ipv4Network]
+    owner: Owned[AccountId] | None = None
+    """The VPC's account, where it is another one: its owner accepts the connection and routes it."""
+    route_table_ids: tuple[Owned[RouteTableId], ...] = ()
+    """Its route tables, where it is this account's."""
+
+
+class ThreescaleStores(Model):
+    """The databases that one 3scale works on, in a VPC beside its cluster's."""
+
+    account: Owned[AccountId]
+    network: NetworkSettings
+    peer: PeerSettings
+    system_database: RelationalDatabaseSettings
+    backend_redis: CacheSettings
+    system_redis: CacheSettings
+
+
+class MigrationStores(ThreescaleStores):
+    """Where the source's data is loaded, upgraded and converted; removed at the migration's end.
+
+    `system_database` is of the source's type and version.
+    """
+
+    conversion_database: RelationalDatabaseSettings | None = None
+    """The PostgreSQL that the system database is converted into; none where the source has PostgreSQL."""
+    workspace: WorkspaceSettings = WorkspaceSettings()
+    dump_retention_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """How long the bucket for secrets and dumps keeps what is in it."""
+
+
+class OpenShiftSettings(Model):
+    """The OpenShift clusters, which are given by kubeconfig contexts and never declared."""
+
+    source: KubernetesSide
+    migration: KubernetesSide
+    destination: KubernetesSide
+
+
+class RhoamEnvironment(EnvironmentBase):
+    """3scale that moves from a cluster of the customer's into RHOAM on the destination cluster."""
+
+    kind: Literal["rhoam"]
+    source_database: Literal["mysql", "postgresql", "oracle"]
+    openshift: OpenShiftSettings
+    namespace: KubernetesName = "redhat-rhoam-3scale"
+    """The destination's namespace of 3scale."""
+    source_namespace: KubernetesName = "3scale"
+    migration: MigrationStores
+    destination: ThreescaleStores
+    domains: tuple[RecordSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _convertible(self) -> Self:
+        problems = []
+        conversion = self.migration.conversion_database
+        if self.source_database == "oracle":
+            raise ValueError("source_database: oracle cannot be moved yet; expected mysql or postgresql")
+        engine = ENGINES[self.source_database]
+        if self.migration.system_database.engine != engine:
+            problems.append(f"migration.system_database.engine: expected {engine}, the source's")
+        if engine == "mysql" and (conversion is None or conversion.engine != "postgres"):
+            problems.append("migration.conversion_database: expected a postgres to convert mysql into")
+        if engine == "postgres" and conversion is not None:
+            problems.append("migration.conversion_database: expected none, as nothing is converted")
+        if self.destination.system_database.engine != "postgres":
+            problems.append("destination.system_database.engine: expected postgres, which RHOAM takes")
+        if self.notifications is None:
+            problems.append("notifications: required, as the databases' alarms go there")
+        networks = {
+            "migration.network.cidr": self.migration.network.cidr,
+            "migration.peer.cidr": self.migration.peer.cidr,
+            "destination.network.cidr": self.destination.network.cidr,
+            "destination.peer.cidr": self.destination.peer.cidr,
+        }
+        for one, other in (
+            ("migration.network.cidr", "migration.peer.cidr"),
+            ("destination.network.cidr", "destination.peer.cidr"),
+            ("migration.network.cidr", "destination.network.cidr"),
+        ):
+            a, b = networks[one], networks[other]
+            if not isinstance(a, Placeholder) and not isinstance(b, Placeholder) and a.overlaps(b):
+                problems.append(f"{one}: expected no address of {other}, {b}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
