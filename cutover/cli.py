@@ -30,7 +30,6 @@ from cutover.errors import CutoverError, JournalError, LeaseError, PlanError, St
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
 from cutover.output import Output, stop_on_ctrl_c
 from cutover.plan import Plan, specification
-from cutover.pulumi_stacks import warm
 from cutover.report import read_report_input, write_report
 from cutover.runbook import markdown
 from cutover.runner import Result, Runner
@@ -181,7 +180,7 @@ def _work(session: Session, heading: Heading, *, adopt: bool, as_json: bool) -> 
 def _run_plan(session: Session, plan: Plan, heading: Heading, *, adopt: bool, output: Output) -> Result:
     with stop_on_ctrl_c(output) as stopping, session.journal(plan, adopt=adopt) as journal, output:
         # The providers' packages take seconds to load; no flip should wait for them.
-        threading.Thread(target=warm, name="warm", daemon=True).start()
+        threading.Thread(target=_warm, name="warm", daemon=True).start()
         runner = Runner(plan, journal, session.context(output.say, stopping), session.approvals)
         return runner.run(heading)
 
@@ -278,6 +277,12 @@ def audit(context: typer.Context, as_json: Json = False) -> None:
     }
     text = f"{found['records']} records of {found['epochs']} runners, unbroken up to {contents.head}"
     typer.echo(_json(found) if as_json else text)
+
+
+def _warm() -> None:
+    from cutover.pulumi_stacks import warm  # noqa: PLC0415 - loads Pulumi, which only a run needs
+
+    warm()
 
 
 def _json(value: Any) -> str:

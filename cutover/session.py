@@ -11,19 +11,13 @@ from cutover.actions.base import NO_CHANGE
 from cutover.actions.flip_stack import FlipStack
 from cutover.approvals import Approvals
 from cutover.clock import Clock, SystemClock
-from cutover.clusters import KubernetesCluster
 from cutover.context import Context
-from cutover.database import MySql
-from cutover.dns_client import AuthoritativeDns
 from cutover.errors import PlanError, StepError
 from cutover.history import History, fold
 from cutover.journal import Contents, Journal, read_journal
 from cutover.lease import LocalLease, is_held
-from cutover.mover import ServerSideApply
 from cutover.plan import Plan, check_plan
 from cutover.plans import build_plan
-from cutover.pulumi_stacks import PulumiStacks
-from cutover.web import HttpsClient
 from stacks.settings import Environment, load_environment
 
 FOLDER = ".cutover"
@@ -108,6 +102,14 @@ class Session:
 
     def context(self, say: Callable[[str], None], stopping: Callable[[], bool]) -> Context:
         """Everything that steps use. Raises SettingsError, StepError."""
+        # Their clients take a second to load, and `status` is asked again and again without them.
+        from cutover.clusters import KubernetesCluster  # noqa: PLC0415
+        from cutover.database import MySql  # noqa: PLC0415
+        from cutover.dns_client import AuthoritativeDns  # noqa: PLC0415
+        from cutover.mover import ServerSideApply  # noqa: PLC0415
+        from cutover.pulumi_stacks import PulumiStacks  # noqa: PLC0415
+        from cutover.web import HttpsClient  # noqa: PLC0415
+
         environment = self.environment()
         call = environment.cutover.timeouts.call
         sides = environment.kubernetes

@@ -81,7 +81,7 @@ def cutover(
 
     monkeypatch.setattr(Session, "context", context)
     monkeypatch.setattr(Session, "approvals", world)
-    monkeypatch.setattr(cli, "warm", lambda: None)
+    monkeypatch.setattr(cli, "_warm", lambda: None)
     monkeypatch.setattr(SystemClock, "sleep", lambda *_: None)
     return Cutover(project, world, capsys)
 
@@ -340,7 +340,7 @@ def context(session, say, stopping):
 
 Session.context = context
 Session.approvals = property(lambda session: Slow(session.environment()))
-cli.warm = lambda: None
+cli._warm = lambda: None
 runpy.run_module("cutover", run_name="__main__")
 """
 
