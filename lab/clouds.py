@@ -131,11 +131,11 @@ class Clouds:
         ]
         ready = lambda: _listens(topology.CLOUDFLARE_API, topology.CLOUDFLARE_PORT)  # noqa: E731
         self.supervisor.start("cloudflare", argv, ready=ready)
-        names = self.folder / "huawei-names.json"
-        names.write_text(
+        internal = self.folder / "huawei-names.json"
+        internal.write_text(
             json.dumps({"records": [{"name": topology.DATABASE_NAME, "content": topology.DATABASE_INTERNAL}]})
         )
-        resolver = [*_module("lab.dns"), "--listen", HUAWEI.node, "--records", str(names)]
+        resolver = [*_module("lab.dns"), "--listen", HUAWEI.node, "--records", str(internal)]
         self.supervisor.start(
             "huawei-resolver", [*resolver, "--upstream", topology.PUBLIC_DNS], host=HUAWEI.host
         )

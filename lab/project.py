@@ -45,7 +45,9 @@ def _set(document: Any, keys: tuple[str | int, ...], value: object) -> None:
         try:
             document = document[key]
         except (KeyError, IndexError, TypeError):
-            raise LabError(f"the lab's overlay names {keys}, but the settings have no {key!r} there") from None
+            raise LabError(
+                f"the lab's overlay names {keys}, but the settings have no {key!r} there"
+            ) from None
     document[keys[-1]] = value
 
 

@@ -171,6 +171,7 @@ def unexpected(changes: Iterable[Change], expected: Iterable[Expected], *, back:
             "update",
             "delete",
             "read",
+            "discard",
         ):
             continue
         operations = allowed.get((change.type.rpartition(":")[2], change.name))
