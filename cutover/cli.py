@@ -240,6 +240,9 @@ def report(
         Path | None, typer.Option(help="A JSON file of the report's section `traffic`.")
     ] = None,
     series: Annotated[Path | None, typer.Option(help="Requests, failures and latency by second.")] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help="A JSON file with `faults_injected`, by whoever injected them.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="Which engine ran the stacks: official or lab.")] = "official",
     output: Annotated[Path | None, typer.Option(help="The folder to write into; out/PLAN otherwise.")] = None,
     as_json: Json = False,
@@ -247,7 +250,7 @@ def report(
     """Write report.json and report.html from the journal."""
     session: Session = context.obj
     plan = session.plan()
-    given = read_report_input(traffic, series, engine)
+    given = read_report_input(traffic, series, faults, engine)
     folder = output or session.project / "out" / plan.id
     thresholds = session.environment().cutover
     made = write_report(folder, plan, session.contents().records, given, thresholds)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -144,21 +144,37 @@ class ReportInput:
     engine: Engine
     traffic: Traffic | None = None
     series: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
 
 
-def read_report_input(traffic: Path | None, series: Path | None, engine: str) -> ReportInput:
+_S = TypeVar("_S", bound=Section)
+
+
+class _Faults(Section):
+    faults_injected: tuple[Fault, ...]
+
+
+def read_report_input(
+    traffic: Path | None, series: Path | None, faults: Path | None, engine: str
+) -> ReportInput:
     """Reads the files. Raises PlanError that names the file and the place."""
     if engine not in ("official", "lab"):
         raise PlanError(f"--engine {engine}: expected official or lab")
-    found = None
-    if traffic is not None:
-        try:
-            found = Traffic.model_validate(_read(traffic))
-        except ValidationError as error:
-            places = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-            raise PlanError(f"{traffic}: not the section `traffic` of a report: {places}") from error
     chosen: Engine = "lab" if engine == "lab" else "official"
-    return ReportInput(chosen, found, _read(series) if series is not None else {})
+    return ReportInput(
+        engine=chosen,
+        traffic=_section(Traffic, traffic) if traffic else None,
+        series=_read(series) if series else {},
+        faults=_section(_Faults, faults).faults_injected if faults else (),
+    )
+
+
+def _section(model: type[_S], path: Path) -> _S:
+    try:
+        return model.model_validate(_read(path))
+    except ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise PlanError(f"{path}: not a report's {model.__name__.strip('_').lower()}: {places}") from error
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -207,6 +223,7 @@ def make_report(
         # Until the database is switched, nothing is ever written on the target's.
         rollback=RollbackReport(writes_on_target=0, kept=0) if outcome == "rolled back" else None,
         criteria=tuple(_criteria(history, outcome, given.traffic, thresholds)),
+        faults_injected=given.faults,
         versions=_versions(history),
     )
 

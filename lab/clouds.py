@@ -315,6 +315,13 @@ class Clouds:
             command, cwd=cwd, env=environment, capture_output=capture, text=True, check=False, timeout=timeout
         )
 
+    def operator_process(
+        self, argv: Sequence[str], *, cwd: Path, extra: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """Start a command at the workspace instance; it writes to this terminal."""
+        environment = {**self.operator_environment(), **extra}
+        return subprocess.Popen(self.world.command(AWS.host, argv), cwd=cwd, env=environment)
+
     def kubectl(self, place: Place, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl against a cluster; gives its output. Raises LabError."""
         argv = [str(self.tools.kubectl), f"--kubeconfig={self.kubeconfig}", f"--context={place.host}"]

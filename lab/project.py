@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,14 +48,6 @@ def _set(document: Any, keys: tuple[str | int, ...], value: object) -> None:
                 f"the lab's overlay names {keys}, but the settings have no {key!r} there"
             ) from None
     document[keys[-1]] = value
-
-
-def write_passphrase(folder: Path) -> Path:
-    """A new passphrase for the state's secrets, in a file that only its owner can read."""
-    path = folder / "passphrase"
-    path.touch(mode=0o600)
-    path.write_text(secrets.token_urlsafe(32))
-    return path
 
 
 def describe(overlay: Overlay) -> list[str]:

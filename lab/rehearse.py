@@ -9,83 +9,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import dns.resolver
-
+from cutover.session import Session
 from lab import topology
-from lab.clouds import DOMAIN, SERVICES_NAMESPACE, ZONE, Clouds
+from lab.clouds import DOMAIN, ZONE, Clouds
+from lab.kills import Killer
+from lab.options import REPOSITORY, Options
 from lab.people import People
 from lab.project import Overlay, copy_project, describe
 from lab.setup import find_tools
-from lab.topology import HUAWEI
+from lab.verdict import World, look, summary, wrong_traffic
 from lab.world import LabError, enter, inside_world
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENT = "prod"
-STACKS = ("prod", "prod-edge", "prod-source", "prod-target")
-DEFAULT_TTL_DIVISOR = 30
+SOURCE, TARGET = f"{ENVIRONMENT}-source", f"{ENVIRONMENT}-target"
+STACKS = (ENVIRONMENT, f"{ENVIRONMENT}-edge", SOURCE, TARGET)
 _NEWLINE = "\n"
 _WARM_UP_SECONDS = 10.0
 _COOL_DOWN_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the environment variables of `make rehearse` say."""
-
-    plan: str
-    until: str | None
-    then: str | None
-    engine: str
-    rate: float
-    """Requests a second."""
-    seed: int
-    ttl_divisor: int
-    output: Path
-    keep: bool
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Options:
-        """Read the variables. Raises LabError naming every one that is wrong."""
-        problems: list[str] = []
-
-        def choice(name: str, allowed: tuple[str, ...]) -> str:
-            value = environment.get(name, "")
-            if value not in allowed:
-                expected = ", ".join(option or "nothing" for option in allowed)
-                problems.append(f"{name}={value}: expected {expected}")
-            return value
-
-        def number(name: str, default: float, least: float) -> float:
-            text = environment.get(name, "") or str(default)
-            try:
-                value = float(text)
-            except ValueError:
-                value = float("nan")
-            if not value >= least:
-                problems.append(f"{name}={text}: expected a number of at least {least:g}")
-                return default
-            return value
-
-        options = cls(
-            plan=choice("PLAN", ("", "boss-corestone")) or "boss-corestone",
-            until=environment.get("UNTIL") or None,
-            then=choice("THEN", ("", "rollback")) or None,
-            engine=choice("ENGINE", ("", "official", "lab")),
-            rate=number("RATE", 120, 1),
-            seed=int(number("SEED", 1, 0)),
-            ttl_divisor=int(number("LAB_TTL_DIVISOR", DEFAULT_TTL_DIVISOR, 1)),
-            output=Path(environment.get("OUT") or REPOSITORY / "out").resolve(),
-            keep=bool(environment.get("KEEP")),
-        )
-        if problems:
-            raise LabError("; ".join(problems))
-        return options
 
 
 class Progress:
@@ -123,15 +67,6 @@ def _folder(options: Options) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-@dataclass(frozen=True)
-class _Before:
-    """The source as it was before anything was begun."""
-
-    ingress: tuple[str, ...]
-    replicas: int
-    config: str
-
-
 class _Rehearsal:
     def __init__(self, options: Options, folder: Path, clouds: Clouds, progress: Progress) -> None:
         self._options = options
@@ -141,10 +76,12 @@ class _Rehearsal:
         self._project = folder / "project"
         self._output = options.output / options.plan
         self._traffic = folder / "traffic"
+        journal = Session.at(self._project, ENVIRONMENT, options.plan).journal_path
+        self._killer = Killer(journal, options.kill, options.seed)
 
     def run(self) -> int:
         self._engine = self._clouds.use_engine(self._options.engine)
-        self._before = self._look()
+        self._before = look(self._clouds)
         self._progress(
             f"engine: the {self._engine} pulumi; DNS answers TTLs divided by {self._options.ttl_divisor}"
         )
@@ -191,36 +128,27 @@ class _Rehearsal:
         common = ["--project", str(self._project), "--environment", ENVIRONMENT, "--plan", self._options.plan]
         return [sys.executable, "-m", "cutover", *common]
 
-    def _cutover(self, *arguments: str) -> int:
+    def _cutover(self, *arguments: str) -> subprocess.Popen[bytes]:
         self._progress(f"cutover {' '.join(arguments)}")
-        extra = {"PYTHONPATH": str(REPOSITORY)}
         argv = [*self._cutover_argv(), *arguments]
-        return self._clouds.operator(argv, cwd=self._project, capture=False, extra=extra).returncode
+        return self._clouds.operator_process(argv, cwd=self._project, extra={"PYTHONPATH": str(REPOSITORY)})
 
     def _migrate(self, people: People) -> str:
+        until = ["--to", self._options.until] if self._options.until else []
         with people.at_work():
-            code = self._cutover("run", *(["--to", self._options.until] if self._options.until else []))
-        if code != 0:
-            return "halted"
-        if self._options.then == "rollback":
-            return "rolled back" if self._cutover("rollback") == 0 else "halted"
-        return "succeeded"
+            code = self._killer.watch(lambda: self._cutover("run", *until))
+            if code == 0 and self._options.then == "rollback":
+                code = self._cutover("rollback").wait()
+        return self._options.wanted if code == 0 else "halted"
 
     def _start_traffic(self) -> None:
         self._traffic.mkdir()
         self._progress(f"traffic: {self._options.rate:g} requests a second")
         argv = [
             *(sys.executable, "-m", "lab.traffic", "generate", "--rate", str(self._options.rate)),
-            *(
-                "--stop-file",
-                str(self._traffic / "stop"),
-                "--domain",
-                DOMAIN,
-                "--resolver",
-                topology.PUBLIC_DNS,
-            ),
-            *("--ca", str(self._clouds.web_ca), "--out", str(self._traffic / "requests.jsonl")),
-            *("--seed", str(self._options.seed)),
+            *("--stop-file", str(self._traffic / "stop"), "--domain", DOMAIN),
+            *("--resolver", topology.PUBLIC_DNS, "--ca", str(self._clouds.web_ca)),
+            *("--out", str(self._traffic / "requests.jsonl"), "--seed", str(self._options.seed)),
         ]
         self._clouds.supervisor.start("traffic", argv)
         time.sleep(_WARM_UP_SECONDS)
@@ -238,96 +166,47 @@ class _Rehearsal:
             *("--out", str(traffic_file), "--series", str(series)),
         )
         self._output.mkdir(parents=True, exist_ok=True)
-        report = ("--traffic", str(traffic_file), "--series", str(series), "--engine", self._engine)
-        self._cutover("report", *report, "--output", str(self._output))
+        faults = self._killer.write(self._traffic / "faults.json")
+        report = ("--traffic", str(traffic_file), "--series", str(series), "--faults", str(faults))
+        written = self._cutover("report", *report, "--engine", self._engine, "--output", str(self._output))
+        audited = self._cutover("audit")
         traffic = json.loads(traffic_file.read_text())
-        problems = list(self._wrong(outcome, traffic))
+        problems = list(wrong_traffic(traffic))
+        if written.wait() != 0:
+            problems.append("no report was written")
+        if audited.wait() != 0:
+            problems.append("the journal's chain does not verify")
+        if not self._killer.done:
+            problems.append(
+                f"the runner was killed {len(self._killer.kills)} times, not {self._options.kill}"
+            )
+        problems += self._wrong_world(outcome)
         for line in (
             f"outcome: {outcome}",
-            *_summary(traffic),
+            *summary(traffic),
             *(f"NOT AS IT SHOULD BE: {p}" for p in problems),
         ):
             self._progress(line)
         return 1 if problems else 0
 
-    def _wrong(self, outcome: str, traffic: Mapping[str, Any]) -> Iterator[str]:
-        """What keeps this rehearsal from being a success, each as a line."""
-        wanted = "rolled back" if self._options.then == "rollback" else "succeeded"
-        if outcome != wanted:
-            yield f"the outcome is {outcome!r}, expected {wanted!r}; the journal is in {self._output}"
-        for name in ("failed", "reads_failed", "unknown_outcome", "writes_lost", "writes_duplicated"):
-            if traffic[name]:
-                yield f"{traffic[name]} {name.replace('_', ' ')}"
-        if traffic["stale_clients"]["failed"]:
-            yield f"{traffic['stale_clients']['failed']} failed requests of clients that never resolve again"
-        if outcome != wanted:
+    def _wrong_world(self, outcome: str) -> Iterator[str]:
+        if outcome != self._options.wanted:
+            yield f"the outcome is {outcome!r}, expected {self._options.wanted!r}; see {self._output}"
             return
-        side = "source" if wanted == "rolled back" else "target"
-        yield from self._wrong_world(side)
-        for stack in STACKS:
-            changes = self._pulumi("preview", "--stack", stack, "--json")
-            counts = {
-                kind: count
-                for kind, count in json.loads(changes)["changeSummary"].items()
-                if kind not in ("same", "read")
-            }
-            self._progress(f"pulumi preview {stack}: {counts or 'no change'}")
-            if counts:
-                yield f"`pulumi preview` of {stack} shows {counts}"
-
-    def _wrong_world(self, side: str) -> Iterator[str]:
-        expected = self._before.ingress if side == "source" else self._clouds.ingress_addresses
-        answered = _resolve(DOMAIN)
-        self._progress(f"DNS answers {DOMAIN} with {answered}")
-        if answered not in expected:
-            yield f"DNS answers {answered}, expected the {side}'s {' or '.join(expected)}"
-        replicas = self._source_replicas()
-        self._progress(f"the source runs {replicas} of BOSS")
-        if replicas != (self._before.replicas if side == "source" else 0):
-            yield f"the source's BOSS has {replicas} replicas"
-        if side == "source" and (config := self._source_config()) != self._before.config:
-            yield f"the source's ConfigMap is {config}, it was {self._before.config}"
-
-    def _look(self) -> _Before:
-        return _Before((topology.HUAWEI_INGRESS,), self._source_replicas(), self._source_config())
-
-    def _source_replicas(self) -> int:
-        return int(self._get("deployment/boss", "{.spec.replicas}"))
-
-    def _source_config(self) -> str:
-        return self._get("configmap/boss-config", "{.data}")
-
-    def _get(self, what: str, path: str) -> str:
-        return self._clouds.kubectl(HUAWEI, "get", "-n", SERVICES_NAMESPACE, what, "-o", f"jsonpath={path}")
+        world = World(self._clouds, self._pulumi, self._progress)
+        if self._options.then == "rollback":
+            yield from world.wrong_on_the_source(self._before)
+        elif self._options.until is None:
+            yield from world.wrong_on_the_target()
+        yield from world.wrong_in_previews(STACKS)
+        if self._options.then == "rollback":
+            yield from world.wrong_after_destroy(SOURCE, TARGET)
 
     def _python(self, *arguments: str) -> None:
         argv = [sys.executable, "-m", *arguments]
         result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120.0)
         if result.returncode != 0:
             raise LabError(f"`{' '.join(arguments[:2])}`: {result.stdout[-2000:]}{result.stderr[-2000:]}")
-
-
-def _resolve(name: str) -> str:
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers = [topology.PUBLIC_DNS]
-    return str(resolver.resolve(name, "A", lifetime=10.0)[0])
-
-
-def _summary(traffic: Mapping[str, Any]) -> Iterator[str]:
-    """What the clients saw, in a few lines."""
-    latency, gap, stale = traffic["latency_ms"], traffic["write_gap_ms"], traffic["stale_clients"]
-    requests, failed, reads_failed = traffic["requests"], traffic["failed"], traffic["reads_failed"]
-    yield f"requests {requests}, failed {failed}, of these reads {reads_failed}"
-    yield (
-        f"writes acknowledged {traffic['writes_acknowledged']}, lost {traffic['writes_lost']}, "
-        f"duplicated {traffic['writes_duplicated']}, outcome unknown {traffic['unknown_outcome']}"
-    )
-    yield f"between two acknowledged writes: p50 {gap['p50']} ms, p99 {gap['p99']} ms, max {gap['max']} ms"
-    yield (
-        f"latency: source p50 {latency['source_p50']} ms, p99 {latency['source_p99']} ms; "
-        f"target p50 {latency['target_p50']} ms, p99 {latency['target_p99']} ms"
-    )
-    yield f"clients that never resolve again: {stale['requests']} requests, {stale['failed']} failed"
 
 
 def main() -> int:

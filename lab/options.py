@@ -1,0 +1,78 @@
+"""What the environment variables of `make rehearse` say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.world import LabError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DEFAULT_TTL_DIVISOR = 30
+_MOST_KILLS = 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """A rehearsal's options, each named as its variable."""
+
+    plan: str
+    until: str | None
+    """A stage or a phase; None: to the end."""
+    then: str | None
+    """`rollback`, or None."""
+    kill: int
+    """How often the runner is killed with SIGKILL on its way forward, and started again."""
+    engine: str
+    rate: float
+    """Requests a second."""
+    seed: int
+    ttl_divisor: int
+    output: Path
+    keep: bool
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Options:
+        """Read the variables. Raises LabError naming every one that is wrong."""
+        problems: list[str] = []
+
+        def choice(name: str, allowed: tuple[str, ...]) -> str:
+            value = environment.get(name, "")
+            if value not in allowed:
+                expected = ", ".join(option or "nothing" for option in allowed)
+                problems.append(f"{name}={value}: expected {expected}")
+            return value
+
+        def number(name: str, default: float, least: float, most: float = float("inf")) -> float:
+            text = environment.get(name, "") or str(default)
+            try:
+                value = float(text)
+            except ValueError:
+                value = float("nan")
+            if not least <= value <= most:
+                limit = "" if most == float("inf") else f" and at most {most:g}"
+                problems.append(f"{name}={text}: expected a number of at least {least:g}{limit}")
+                return default
+            return value
+
+        options = cls(
+            plan=choice("PLAN", ("", "boss-corestone")) or "boss-corestone",
+            until=environment.get("UNTIL") or None,
+            then=choice("THEN", ("", "rollback")) or None,
+            kill=int(number("KILL", 0, 0, _MOST_KILLS)),
+            engine=choice("ENGINE", ("", "official", "lab")),
+            rate=number("RATE", 120, 1),
+            seed=int(number("SEED", 1, 0)),
+            ttl_divisor=int(number("LAB_TTL_DIVISOR", DEFAULT_TTL_DIVISOR, 1)),
+            output=Path(environment.get("OUT") or REPOSITORY / "out").resolve(),
+            keep=bool(environment.get("KEEP")),
+        )
+        if problems:
+            raise LabError("; ".join(problems))
+        return options
+
+    @property
+    def wanted(self) -> str:
+        """The outcome that makes the rehearsal a success."""
+        return "rolled back" if self.then == "rollback" else "succeeded"
