@@ -7,6 +7,7 @@ from pathlib import Path
 import pulumi
 
 from stacks.settings import (
+    CallerFlips,
     EdgeFlips,
     Environment,
     Flips,
@@ -25,19 +26,35 @@ def build_stack(environment_name: str, part: str, folder: Path, flips: Flips | N
     """Declares what the stack holds. Wrong settings end the program before anything is registered.
 
     Raises:
-        pulumi.RunError: with all that is wrong in the settings; Pulumi shows it without a traceback.
+        pulumi.RunError: with all that is wrong in the settings, or the names of the stacks that there are;
+            Pulumi shows it without a traceback.
     """
+    stack = f"{environment_name}-{part}" if part else environment_name
     try:
         environment = load_any_environment(folder, environment_name)
-        if part in ("edge", "source", "target") and flips is None:
-            flips = load_flips(folder, f"{environment_name}-{part}")
-        elif flips is not None and (problems := check_flips(environment, flips)):
+        parts = stack_parts(environment)
+        if part not in parts:
+            names = ", ".join(f"{environment_name}-{name}" if name else environment_name for name in parts)
+            raise pulumi.RunError(f"the environment {environment_name} has no stack {stack}; it has {names}")
+        if flips is None and parts[part]:
+            flips = load_flips(folder, stack)
+        elif flips is not None and (problems := check_flips(environment, flips, part)):
             raise ValueError(
                 "; ".join(f"{problem.path}: expected {problem.expected}" for problem in problems)
             )
         _builder(environment, part, flips, folder)()
     except (SettingsError, PlaceholderError) as error:
         raise pulumi.RunError(str(error)) from error
+
+
+def stack_parts(environment: Environment | RhoamEnvironment) -> dict[str, bool]:
+    """The parts of the names of all stacks that an environment has, and whether each has flip keys."""
+    if isinstance(environment, RhoamEnvironment):
+        return {"": False, "migration": False, "edge": True}
+    fixed = {"": False, "replication": False, "source": True, "target": True, "edge": True}
+    if environment.replication is None:
+        del fixed["replication"]
+    return fixed | dict.fromkeys(environment.caller_clusters, True)
 
 
 def _builder(
@@ -66,6 +83,10 @@ def _builder(
             from stacks.target import target  # noqa: PLC0415
 
             builder = partial(target, environment, flips)
+        case Environment(), cluster, CallerFlips():
+            from stacks.callers import callers  # noqa: PLC0415
+
+            builder = partial(callers, environment, cluster, flips)
         case RhoamEnvironment(), "", None:
             from stacks.rhoam import destination  # noqa: PLC0415
 

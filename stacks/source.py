@@ -2,10 +2,11 @@
 
 import pulumi
 
+from components.config_entries import ConfigEntries
 from components.forwarder import Forwarder, Route, forwarding_selector
 from components.replicas import Replicas
 from components.service_selectors import ServiceSelectors
-from stacks.clusters import cluster_options, declared_replicas
+from stacks.clusters import caller_entries, cluster_options, declared_replicas
 from stacks.references import ingress_addresses, landing_zone_outputs
 from stacks.settings import Environment, SourceFlips
 
@@ -14,9 +15,10 @@ def source(environment: Environment, flips: SourceFlips) -> None:
     """Declares replica counts, and who serves stragglers: the workloads themselves, or a forwarder.
 
     Stack outputs:
-        flipped: `replicas` (`namespace/name` to count) and `stragglers` (or None).
+        flipped: `replicas` (`namespace/name` to count), `stragglers` (or None) and `callers`
+            (`namespace/name` to `source` or `target`).
     """
-    opts = cluster_options(environment, "source", environment.kubernetes.source.context)
+    opts = cluster_options(environment, "source")
     if flips.replicas:
         Replicas(environment.name, declared_replicas(environment, flips.replicas), opts=opts)
     if flips.stragglers is not None:
@@ -26,7 +28,16 @@ def source(environment: Environment, flips: SourceFlips) -> None:
             serving=flips.stragglers == "forward",
             opts=opts,
         )
-    pulumi.export("flipped", {"replicas": dict(flips.replicas), "stragglers": flips.stragglers})
+    if flips.callers:
+        ConfigEntries(environment.name, caller_entries(environment, "source", flips.callers), opts=opts)
+    pulumi.export(
+        "flipped",
+        {
+            "replicas": dict(flips.replicas),
+            "stragglers": flips.stragglers,
+            "callers": dict(flips.callers),
+        },
+    )
 
 
 def _stragglers(

@@ -15,7 +15,7 @@ def target(environment: Environment, flips: TargetFlips) -> None:
     Stack outputs:
         flipped: `database` (`internal`, `eip`, `target` or None) and `replicas` (`namespace/name` to count).
     """
-    opts = cluster_options(environment, "target", environment.kubernetes.target.context)
+    opts = cluster_options(environment, "target")
     if flips.database is not None:
         host = _database_host(environment, flips.database)
         ConfigEntries(environment.name, _entries(environment, host), opts=opts)

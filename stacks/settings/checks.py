@@ -7,11 +7,20 @@ from typing import Any
 from components.settings.access import NotificationSettings
 from components.settings.cache import CacheSettings
 from components.settings.replication import ReplicationSettings
+from stacks.settings.moving import (
+    PARTS,
+    SIDES,
+    AcceptedCaller,
+    CallerSettings,
+    MoveSettings,
+    Verification,
+)
 from stacks.settings.parts import (
     CloudflareSettings,
     ConfigEntry,
     DatabaseSettings,
     DomainSettings,
+    KubernetesSide,
     RecordSettings,
     WorkloadName,
     WorkloadSettings,
@@ -154,6 +163,95 @@ def _replication_fits(
         )
 
 
+def _clusters_named(clusters: dict[str, KubernetesSide]) -> Iterator[CrossProblem]:
+    for name in clusters:
+        if name in PARTS:
+            yield CrossProblem(
+                ("clusters", name), name, "another name, as a stack of the environment is called so"
+            )
+
+
+def _clusters_known(
+    clusters: dict[str, KubernetesSide],
+    callers: tuple[CallerSettings, ...],
+    accepted_callers: tuple[AcceptedCaller, ...],
+    verifications: tuple[Verification, ...],
+) -> Iterator[CrossProblem]:
+    known = (*SIDES, *clusters)
+    expected = f"source, target or one of the section clusters ({', '.join(clusters) or 'which is empty'})"
+    sections = {"callers": callers, "accepted_callers": accepted_callers, "verifications": verifications}
+    for section, items in sections.items():
+        for index, item in enumerate(items):
+            if item.cluster not in known:
+                yield CrossProblem((section, index, "cluster"), item.cluster, expected)
+
+
+def _callers_once(
+    callers: tuple[CallerSettings, ...], accepted_callers: tuple[AcceptedCaller, ...]
+) -> Iterator[CrossProblem]:
+    names = [f"{caller.cluster}: {caller.key}" for caller in callers]
+    yield from _once(("callers",), "name", names)
+    accepted = [f"{caller.cluster}: {caller.key}" for caller in accepted_callers]
+    yield from _once(("accepted_callers",), "name", accepted)
+    for index, name in enumerate(accepted):
+        if name in names:
+            yield CrossProblem(
+                ("accepted_callers", index, "name"), name, "a caller that is not among the callers too"
+            )
+    entries = [
+        ((index, number), f"{caller.cluster}: {caller.namespace}/{entry.config_map}:{entry.key}")
+        for index, caller in enumerate(callers)
+        for number, entry in enumerate(caller.entries)
+    ]
+    for position, (place, entry) in enumerate(entries):
+        if entry in [other for _, other in entries[:position]]:
+            yield CrossProblem(
+                ("callers", place[0], "entries", place[1], "key"), entry, "an entry that stands here once"
+            )
+
+
+def _callers_not_on_target(callers: tuple[CallerSettings, ...]) -> Iterator[CrossProblem]:
+    for index, caller in enumerate(callers):
+        if caller.cluster == "target" and caller.entries:
+            yield CrossProblem(
+                ("callers", index, "entries"),
+                caller.entries,
+                "none on the target, whose entries are config_entries",
+            )
+
+
+def _verifications_once(verifications: tuple[Verification, ...]) -> Iterator[CrossProblem]:
+    yield from _once(("verifications",), "name", [found.name for found in verifications])
+
+
+def _all_moved(
+    move: MoveSettings | None,
+    shared: tuple[WorkloadName, ...],
+    workloads: tuple[WorkloadSettings, ...],
+) -> Iterator[CrossProblem]:
+    """What is scaled and switched has to be in the backup."""
+    if move is None:
+        return
+    moved = {namespace.name: namespace.only for namespace in move.velero.namespaces}
+    yield from _once(
+        ("move", "velero", "namespaces"), "name", [namespace.name for namespace in move.velero.namespaces]
+    )
+    for section, items in (("shared_workloads", shared), ("workloads", workloads)):
+        for index, item in enumerate(items):
+            if item.namespace not in moved:
+                yield CrossProblem(
+                    (section, index, "namespace"),
+                    item.namespace,
+                    f"one of move.velero.namespaces ({', '.join(moved)})",
+                )
+            elif moved[item.namespace] and item.name not in moved[item.namespace]:
+                yield CrossProblem(
+                    (section, index, "name"),
+                    item.name,
+                    f"one of what moves from {item.namespace} ({', '.join(moved[item.namespace])})",
+                )
+
+
 def _once(path: Path, key: str, names: list[str]) -> Iterator[CrossProblem]:
     for index, name in enumerate(names):
         if (first := names.index(name)) < index:
@@ -172,5 +270,11 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[CrossProblem]]], ..
     (("shared_workloads", "workloads"), _workloads_once),
     (("domains", "workloads"), _domains_served),
     (("config_entries",), _entries_once),
+    (("clusters",), _clusters_named),
+    (("clusters", "callers", "accepted_callers", "verifications"), _clusters_known),
+    (("callers", "accepted_callers"), _callers_once),
+    (("callers",), _callers_not_on_target),
+    (("verifications",), _verifications_once),
+    (("move", "shared_workloads", "workloads"), _all_moved),
     (("buffers",), _buffers_once),
 )

@@ -11,11 +11,22 @@ from components.settings.cluster import ClusterSettings
 from components.settings.network import NetworkSettings
 from components.settings.replication import ReplicationSettings
 from stacks.settings.base import EnvironmentBase
+from stacks.settings.moving import (
+    SIDES,
+    AcceptedCaller,
+    CallerSettings,
+    ClusterName,
+    MoveSettings,
+    RedisCopy,
+    SourceIngress,
+    Verification,
+)
 from stacks.settings.parts import (
     ConfigEntry,
     DatabaseSettings,
     DomainSettings,
     KubernetesSettings,
+    KubernetesSide,
     RedisListBuffer,
     WorkloadName,
     WorkloadSettings,
@@ -30,6 +41,9 @@ class Environment(EnvironmentBase):
     network: NetworkSettings
     cluster: ClusterSettings
     kubernetes: KubernetesSettings
+    clusters: dict[ClusterName, KubernetesSide] = Field(default_factory=dict)
+    """Other clusters, whose workloads call the services; each with an entry to change has a small stack
+    `<environment>-<cluster>`."""
     database: DatabaseSettings
     cache: CacheSettings | None = None
     """A Redis on ElastiCache; None while none is declared."""
@@ -45,6 +59,17 @@ class Environment(EnvironmentBase):
     """Moved with the workloads and started before them."""
     config_entries: tuple[ConfigEntry, ...] = ()
     buffers: tuple[RedisListBuffer, ...] = ()
+    redis_copy: RedisCopy | None = None
+    """None: no Redis moves along."""
+    move: MoveSettings | None = None
+    """How objects get to the target."""
+    source_ingress: SourceIngress | None = None
+    callers: tuple[CallerSettings, ...] = ()
+    """Who calls the services from elsewhere, as far as it is known."""
+    accepted_callers: tuple[AcceptedCaller, ...] = ()
+    """Callers that were found and for which nothing is done."""
+    verifications: tuple[Verification, ...] = ()
+    """What must work upstream once the target serves."""
     probe_image: Image
     redis_image: Image
     forwarder_image: Image
@@ -65,6 +90,22 @@ class Environment(EnvironmentBase):
     def all_workloads(self) -> tuple[WorkloadName, ...]:
         """What is moved, in the order in which it is started."""
         return (*self.shared_workloads, *self.workloads)
+
+    @property
+    def contexts(self) -> dict[str, str]:
+        """The kubeconfig contexts of all clusters by name; the two sides are `source` and `target`."""
+        sides = dict(zip(SIDES, (self.kubernetes.source, self.kubernetes.target), strict=True))
+        return {name: side.context for name, side in (sides | self.clusters).items()}
+
+    @property
+    def caller_clusters(self) -> tuple[str, ...]:
+        """Clusters, besides the two sides, on which a caller's entries change: each has a small stack."""
+        changed = [caller.cluster for caller in self.callers if caller.entries]
+        return tuple(name for name in self.clusters if name in changed)
+
+    def callers_on(self, cluster: str) -> tuple[CallerSettings, ...]:
+        """The callers on a cluster whose entries change."""
+        return tuple(caller for caller in self.callers if caller.cluster == cluster and caller.entries)
 
     def domain(self, name: str) -> DomainSettings:
         """The domain of that name.

@@ -90,7 +90,8 @@ def translate(error: ValidationError, model: type[BaseModel], data: object) -> l
         if isinstance(cause, CrossCheckError):
             problems += [RawProblem.of(found) for found in cause.problems]
         else:
-            problems.append(_translate_one(item["type"], item["msg"], path, model, data))
+            tags = item.get("ctx", {}).get("expected_tags")
+            problems.append(_translate_one(item["type"], tags or item["msg"], path, model, data))
     return problems
 
 
@@ -105,8 +106,12 @@ def _translate_one(
         return RawProblem(path, _MISSING, f"unknown key; {hint}")
     if kind == "missing":
         return RawProblem(path, _MISSING, "required, but absent")
-    if kind == "model_type":
+    if kind in ("model_type", "model_attributes_type"):
         return RawProblem(path, value, "expected a mapping")
+    if kind == "union_tag_invalid":
+        return RawProblem((*path, "kind"), _value_at((*path, "kind"), data), f"expected one of {message}")
+    if kind == "union_tag_not_found":
+        return RawProblem((*path, "kind"), _MISSING, "required, but absent")
     text = message.removeprefix("Value error, ")
     text = text.replace("Input should be", "expected").replace(
         "String should match", "expected text to match"

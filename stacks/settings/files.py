@@ -14,7 +14,8 @@ from stacks.settings.checks import Path as KeyPath
 from stacks.settings.checks import cross_check
 from stacks.settings.environment import Environment
 from stacks.settings.errors import Problem, RawProblem, SettingsError, render_path, render_value, translate
-from stacks.settings.flips import FLIP_MODELS, Flips, check_flips
+from stacks.settings.flips import FLIP_MODELS, CallerFlips, Flips, check_flips
+from stacks.settings.moving import PARTS
 from stacks.settings.rhoam import RhoamEnvironment
 
 ENVIRONMENT_KEY = "landfall:environment"
@@ -222,10 +223,12 @@ def flip_model(stack: str) -> type[Flips]:
         ValueError: `stack` is not one of the small stacks.
     """
     _, _, part = stack.partition("-")
-    if part not in FLIP_MODELS:
-        known = ", ".join(f"<environment>-{name}" for name in FLIP_MODELS)
+    if part in FLIP_MODELS:
+        return FLIP_MODELS[part]
+    if not part or part in PARTS:
+        known = ", ".join(f"<environment>-{name}" for name in (*FLIP_MODELS, "<cluster>"))
         raise ValueError(f"{stack!r} has no flip keys; the small stacks are {known}")
-    return FLIP_MODELS[part]
+    return CallerFlips
 
 
 def load_flips(folder: Path, stack: str) -> Flips:
@@ -242,8 +245,9 @@ def load_flips(folder: Path, stack: str) -> Flips:
         flips = model.model_validate(data)
     except ValidationError as error:
         raise SettingsError(_place_flips(file, translate(error, model, data))) from None
-    environment = load_any_environment(folder, stack.partition("-")[0])
-    problems = [RawProblem.of(found) for found in check_flips(environment, flips)]
+    name, _, part = stack.partition("-")
+    environment = load_any_environment(folder, name)
+    problems = [RawProblem.of(found) for found in check_flips(environment, flips, part)]
     if problems:
         raise SettingsError(_place_flips(file, problems))
     return flips

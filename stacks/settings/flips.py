@@ -12,6 +12,9 @@ from stacks.settings.rhoam import RhoamEnvironment
 Replicas = dict[NamespacedName, Annotated[int, Field(ge=0, le=1000)]]
 """Replica counts by `namespace/name`."""
 
+Callers = dict[NamespacedName, Literal["source", "target"]]
+"""Which side's address callers use, by `namespace/name`."""
+
 
 class EdgeFlips(Model):
     """`<environment>-edge`: where each domain points."""
@@ -27,6 +30,8 @@ class SourceFlips(Model):
     replicas: Replicas = Field(default_factory=dict)
     stragglers: Literal["absent", "standby", "forward"] | None = None
     """`standby`: a forwarder runs unused; `forward`: the Services of the domains send to it."""
+    callers: Callers = Field(default_factory=dict)
+    """Of the source's own cluster."""
 
 
 class TargetFlips(Model):
@@ -36,28 +41,39 @@ class TargetFlips(Model):
     replicas: Replicas = Field(default_factory=dict)
 
 
-Flips = EdgeFlips | SourceFlips | TargetFlips
-FLIP_MODELS: dict[str, type[EdgeFlips] | type[SourceFlips] | type[TargetFlips]] = {
+class CallerFlips(Model):
+    """`<environment>-<cluster>`: which side the callers on another cluster are told of."""
+
+    callers: Callers = Field(default_factory=dict)
+
+
+Flips = EdgeFlips | SourceFlips | TargetFlips | CallerFlips
+FLIP_MODELS: dict[str, type[Flips]] = {
     "edge": EdgeFlips,
     "source": SourceFlips,
     "target": TargetFlips,
 }
-"""The model of a small stack's flips by the part of its name behind the environment's."""
+"""The model of a small stack's flips, by the part of its name behind the environment's. A cluster's name has
+`CallerFlips`."""
 
 
-def check_flips(environment: Environment | RhoamEnvironment, flips: Flips) -> list[CrossProblem]:
-    """What `flips` names that `environment` does not declare."""
-    declared_workloads = environment.all_workloads if isinstance(environment, Environment) else ()
-    workloads = [workload.key for workload in declared_workloads]
-    domains = [domain.name for domain in environment.domains]
+def check_flips(environment: Environment | RhoamEnvironment, flips: Flips, part: str) -> list[CrossProblem]:
+    """What `flips`, those of the small stack `part`, names that `environment` does not declare."""
+    declared = environment if isinstance(environment, Environment) else None
+    workloads = [workload.key for workload in declared.all_workloads] if declared else []
+    callers = [caller.key for caller in declared.callers_on(part)] if declared else []
     named: list[tuple[str, dict[str, Any], list[str]]] = []
     if isinstance(flips, EdgeFlips):
-        named.append(("records", dict(flips.records), domains))
-    else:
+        named.append(("records", dict(flips.records), [domain.name for domain in environment.domains]))
+    if isinstance(flips, SourceFlips | TargetFlips):
         named.append(("replicas", dict(flips.replicas), workloads))
+    if isinstance(flips, SourceFlips | CallerFlips):
+        named.append(("callers", dict(flips.callers), callers))
     return [
-        CrossProblem((key, name), value, f"one of {', '.join(declared)}")
-        for key, values, declared in named
+        CrossProblem(
+            (key, name), value, f"one of {', '.join(known)}" if known else "none, as the settings name none"
+        )
+        for key, values, known in named
         for name, value in values.items()
-        if name not in declared
+        if name not in known
     ]

@@ -38,8 +38,12 @@ def _template(value: str) -> str:
     return value
 
 
+EntryKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
+"""The key of a ConfigMap's entry."""
+
+
 class KubernetesSide(Model):
-    """How one side's cluster is found in the kubeconfig."""
+    """How a cluster is found in the kubeconfig."""
 
     context: Annotated[str, Field(min_length=1)]
 
@@ -67,16 +71,26 @@ class DatabaseAdministrator(Model):
     password_env: EnvironmentVariable
 
 
+DatabaseName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_$-]{1,64}$")]
+
+
 class DatabaseSettings(Model):
     """The database that the services share."""
 
     engine: RelationalEngine = "mysql"
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_$-]{1,64}$")]
+    name: DatabaseName
+    further: tuple[DatabaseName, ...] = ()
+    """Other databases on the same server that move along."""
     port: Port = 3306
     source: SourceDatabaseSettings
     target: RelationalDatabaseSettings | None = None
     """The database on RDS; None while none is declared."""
     administrator: DatabaseAdministrator
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All databases that move, `name` first."""
+        return (self.name, *self.further)
 
 
 class CloudflareSettings(Model):
@@ -182,7 +196,7 @@ class ConfigEntry(Model):
 
     namespace: KubernetesName
     config_map: KubernetesName
-    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
+    key: EntryKey
     value: Annotated[str, AfterValidator(_template)]
     """A template over `TEMPLATE_FIELDS`."""
 

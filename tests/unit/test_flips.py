@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stacks.settings import (
+    CallerFlips,
     EdgeFlips,
     Flips,
     SettingsError,
@@ -38,6 +39,13 @@ FLIPS: st.SearchStrategy[tuple[str, Flips]] = st.one_of(
             SourceFlips,
             replicas=REPLICAS,
             stragglers=st.sampled_from([None, "absent", "standby", "forward"]),
+        ),
+    ),
+    st.tuples(
+        st.just("prod-automata"),
+        st.builds(
+            CallerFlips,
+            callers=st.dictionaries(st.just("automata/automata"), st.sampled_from(["source", "target"])),
         ),
     ),
     st.tuples(
@@ -132,6 +140,14 @@ def test_flips_of_another_stack_are_refused(tmp_path: Path) -> None:
         ("prod-source", {"landfall:replicas": {BOSS: -1}}, "greater than or equal to 0"),
         ("prod-source", {"landfall:replicas": {"boss": 1}}, "namespace/name"),
         ("prod-target", {"landfall:replicas": {"other/boss": 1}}, "one of middleware/redis-basis"),
+        ("prod-automata", {"landfall:callers": {"kodo/kodo": "target"}}, "one of automata/automata"),
+        ("prod-automata", {"landfall:callers": {"automata/automata": "both"}}, "'source' or 'target'"),
+        ("prod-source", {"landfall:callers": {"automata/automata": "source"}}, "none, as the settings name"),
+        (
+            "prod-truewatch-1",
+            {"landfall:callers": {"kodo/kodo": "source"}},
+            "none, as the settings name none",
+        ),
         ("prod-target", {"landfall:database": "here"}, "'internal', 'eip' or 'target'"),
     ],
 )

@@ -10,6 +10,13 @@ from stacks.settings import Environment, Placeholder, PlaceholderError, Settings
 from tests.unit.recording import OWNERS_FACTS, PROJECT, project_copy
 
 ROOT = "landfall:environment"
+ACCEPTED = {
+    "cluster": "source",
+    "namespace": "ops-tools",
+    "name": "invoice-exporter",
+    "reason": "the stragglers' forwarder serves it",
+    "by": "platform team",
+}
 
 
 def problems(folder: Path) -> dict[str, str]:
@@ -79,6 +86,37 @@ def test_filled_in_settings_hold_no_placeholder(tmp_path: Path) -> None:
         (("workloads", 0, "selector"), {}, "at least 1"),
         (("config_entries", 0, "value"), "{password}", "not 'password'"),
         (("config_entries", 0, "value"), "{database_host", "balanced braces"),
+        (("database", "further"), ["a b"], "match"),
+        (("clusters", "automata"), {}, "context: required"),
+        (("clusters", "edge"), {"context": "x"}, "another name, as a stack of the environment is called so"),
+        (
+            ("callers", 0, "cluster"),
+            "nowhere",
+            "source, target or one of the section clusters .automata, true",
+        ),
+        (("callers", 0, "cluster"), "target", "none on the target, whose entries are config_entries"),
+        (("callers", 0, "entries", 0, "key"), "a b", "match"),
+        (("callers", 0, "entries", 0, "before"), "a", "known keys are config_map, key, source, target"),
+        (("callers", 0, "check"), {"url": "ftp://x"}, "http or https address"),
+        (("accepted_callers",), [ACCEPTED | {"by": ""}], "at least 1 character"),
+        (("accepted_callers",), [ACCEPTED | {"reason": "no"}], "at least 10 characters"),
+        (("accepted_callers",), [ACCEPTED, ACCEPTED], r"accepted_callers\[0\] has it too"),
+        (
+            ("accepted_callers",),
+            [ACCEPTED | {"cluster": "automata", "namespace": "automata", "name": "automata"}],
+            "a caller that is not among the callers too",
+        ),
+        (("verifications", 0, "kind"), "email", "one of 'http_in_cluster', 'cron_job_report'"),
+        (("verifications", 0, "kind"), None, "kind: required, but absent"),
+        (("verifications", 0), 3, "expected a mapping"),
+        (("verifications", 0, "cluster"), "truewatch-9", "one of the section clusters"),
+        (("verifications", 1, "url"), "http://x/?a=b", "without query"),
+        (("verifications", 2, "name"), "inner-app-1", r"verifications\[1\] has it too"),
+        (("redis_copy", "disposition"), "disposable", "by: required for disposable"),
+        (("redis_copy", "disposition"), "lose", "'copy' or 'disposable'"),
+        (("move", "velero", "images"), {"registry.example/": "x"}, "without '/'"),
+        (("move", "velero", "drop_annotations"), ["a b"], "name of an annotation"),
+        (("source_ingress", "selector"), {}, "at least 1"),
         (("buffers", 0, "port"), 0, "greater than or equal to 1"),
         (("buffers", 0, "kind"), "kafka", "redis-list"),
         (("forwarder_image",), "nginx", "fixed tag or digest"),
@@ -121,6 +159,44 @@ def test_names_are_used_once(tmp_path: Path) -> None:
     twice = {"namespace": "middleware", "kind": "Deployment", "name": "redis-basis"}
     found = problems(project_copy(tmp_path, {("shared_workloads",): [twice, twice]}))
     assert "shared_workloads[0] has it too" in found["shared_workloads[1].name"]
+
+
+def test_what_is_scaled_and_switched_is_in_the_backup(tmp_path: Path) -> None:
+    namespaces = [{"name": "guance-basis"}, {"name": "middleware", "only": ["redis"]}]
+    found = problems(project_copy(tmp_path, {("move", "velero", "namespaces"): namespaces}))
+    assert "one of move.velero.namespaces (guance-basis, middleware)" in found["workloads[0].namespace"]
+    assert "one of what moves from middleware (redis)" in found["shared_workloads[0].name"]
+
+
+def test_an_entry_has_one_caller(tmp_path: Path) -> None:
+    entry = {"config_map": "config", "key": "HOST", "source": "a", "target": "b"}
+    caller = {"cluster": "automata", "namespace": "automata", "entries": [entry]}
+    callers = [caller | {"name": "one"}, caller | {"name": "two"}]
+    found = problems(project_copy(tmp_path, {("callers",): callers}))
+    assert "an entry that stands here once" in found["callers[1].entries[0].key"]
+
+
+def test_images_and_annotations_are_mapped_by_what_they_begin_with(tmp_path: Path) -> None:
+    images = {"registry.example": "aws.example", "registry.example/team": "team.example/x"}
+    project = project_copy(tmp_path, {("move", "velero", "images"): images})
+    move = load_environment(project, "prod").move
+    assert move is not None
+    assert move.velero.image("registry.example/boss:1.0") == "aws.example/boss:1.0"
+    assert move.velero.image("registry.example/team/boss:1.0") == "team.example/x/boss:1.0"
+    assert move.velero.image("registry.example.com/boss:1.0") == "registry.example.com/boss:1.0"
+    assert move.velero.image("redis:7") == "redis:7"
+    assert move.velero.drops("kubernetes.io/elb.class")
+    assert not move.velero.drops("kubernetes.io/ingress.class")
+
+
+def test_a_callers_check_is_asked_beside_it(tmp_path: Path) -> None:
+    check = {"url": "http://automata.automata/state", "status": 204}
+    environment = load_environment(project_copy(tmp_path, {("callers", 0, "check"): check}), "prod")
+    found = environment.callers[0].verification
+    assert found is not None
+    assert (found.cluster, found.namespace, found.status) == ("automata", "automata", 204)
+    assert environment.contexts["source"] == "huawei"
+    assert environment.caller_clusters == ("automata",)
 
 
 def test_the_region_is_the_zones(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 from stacks import builder_for
-from stacks.settings import EdgeFlips, Flips, SourceFlips, TargetFlips
+from stacks.settings import CallerFlips, EdgeFlips, Flips, SourceFlips, TargetFlips
 from tests.unit.recording import IMPORT_WARNINGS, RECORD_ID, ZONE_ID, Recording, project_copy, record
 
 pytestmark = pytest.mark.filterwarnings(IMPORT_WARNINGS)
@@ -75,7 +76,12 @@ def test_edge_creates_a_record_without_an_id_and_protects_it(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("stack", "flips"),
-    [("prod-edge", EdgeFlips()), ("prod-source", SourceFlips()), ("prod-target", TargetFlips())],
+    [
+        ("prod-edge", EdgeFlips()),
+        ("prod-source", SourceFlips()),
+        ("prod-target", TargetFlips()),
+        ("prod-automata", CallerFlips()),
+    ],
 )
 def test_without_flip_keys_nothing_is_declared(project: Path, stack: str, flips: Flips) -> None:
     recording = flipped(project, stack, flips)
@@ -186,9 +192,38 @@ def test_flips_come_from_the_stacks_own_file(project: Path) -> None:
     assert recording.outputs["flipped"]["database"] == "internal"
 
 
-def test_names_of_stacks_are_checked() -> None:
-    with pytest.raises(ValueError, match="prod-nothing"):
-        builder_for("prod-nothing")
+@pytest.mark.parametrize("stack", ["prod-nothing", "prod-truewatch-1", "prod-migration", "prod-replication"])
+def test_names_of_stacks_are_checked(project: Path, stack: str) -> None:
+    (project / f"Pulumi.{stack}.yaml").write_text("config: {}\n")
+    with pytest.raises(pulumi.RunError, match=rf"no stack {stack}; it has prod, .*prod-edge, prod-automata$"):
+        record(builder_for(stack, project), stack)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_callers_on_another_cluster_are_told_of_a_side(project: Path, side: Any) -> None:
+    recording = flipped(project, "prod-automata", CallerFlips(callers={"automata/automata": side}))
+    patch = recording.one("core/v1:ConfigMapPatch")
+    assert_is_a_patch(patch)
+    assert patch.name == "automata/automata-config"
+    value = {"source": "webportal.billing-guance-intl", "target": DOMAIN}[side]
+    assert patch.inputs["data"] == {"BOSS_HOST": value}
+    provider = recording.one("pulumi:providers:kubernetes")
+    assert provider.inputs["context"] == "automata"
+    assert recording.outputs["flipped"] == {"callers": {"automata/automata": side}}
+
+
+def test_callers_on_the_sources_own_cluster_are_part_of_its_stack(tmp_path: Path) -> None:
+    entries = [
+        {"config_map": "exporter", "key": "BOSS_URL", "source": "http://boss", "target": "https://b.example"},
+        {"config_map": "exporter", "key": "BOSS_CA", "source": "none", "target": "public"},
+    ]
+    caller = {"cluster": "source", "namespace": "ops", "name": "exporter", "entries": entries}
+    project = project_copy(tmp_path, {("callers",): [caller]})
+    recording = flipped(project, "prod-source", SourceFlips(callers={"ops/exporter": "target"}))
+    patch = recording.one("core/v1:ConfigMapPatch")
+    assert_is_a_patch(patch)
+    assert patch.inputs["data"] == {"BOSS_URL": "https://b.example", "BOSS_CA": "public"}
+    assert recording.outputs["flipped"]["callers"] == {"ops/exporter": "target"}
 
 
 def test_one_process_builds_several_stacks_after_one_another(project: Path) -> None:
