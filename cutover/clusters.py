@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,9 @@ from stacks.settings import WorkloadName
 
 CONNECT_SECONDS = 5.0
 POD_POLL_SECONDS = 0.3
+JSON = "application/json"
+MANAGER = "landfall-cutover"
+"""The field manager of what the cutover itself changes."""
 OWN = {"app.kubernetes.io/managed-by": "landfall", "app.kubernetes.io/component": "probe"}
 
 
@@ -73,7 +77,7 @@ class KubernetesCluster:
                     found.setdefault((kind.kind, version.rpartition("/")[0]), kind)
         return list(found.values())
 
-    def list(self, kind: ObjectKind, namespace: str) -> Sequence[dict[str, Any]]:
+    def list(self, kind: ObjectKind, namespace: str | None) -> Sequence[dict[str, Any]]:
         """See ports.Cluster."""
         path = _path(kind.api_version, kind.plural, namespace)
         found: list[dict[str, Any]] = []
@@ -96,12 +100,63 @@ class KubernetesCluster:
         query = {"fieldManager": manager, "force": "false"}
         self._request("PATCH", path, dict(manifest), query, "application/apply-patch+yaml")
 
+    def merge_patch(
+        self,
+        api_version: str,
+        plural: str,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        subresource: str = "",
+    ) -> None:
+        """See ports.Cluster."""
+        path = _path(api_version, plural, namespace, name) + (f"/{subresource}" if subresource else "")
+        query = {"fieldManager": MANAGER}
+        self._request("PATCH", path, dict(patch), query, "application/merge-patch+json")
+
+    def create(self, plural: str, manifest: Mapping[str, Any]) -> None:
+        """See ports.Cluster."""
+        path = _path(manifest["apiVersion"], plural, manifest["metadata"]["namespace"])
+        status, answer = self._send("POST", path, dict(manifest), {"fieldManager": MANAGER}, JSON)
+        if status != 409:
+            self._checked("POST", path, status, answer)
+
+    def delete(self, api_version: str, plural: str, namespace: str, name: str) -> None:
+        """See ports.Cluster."""
+        options = {"propagationPolicy": "Background"}
+        self._find("DELETE", _path(api_version, plural, namespace, name), options)
+
+    def logs(self, namespace: str, pod: str, container: str, tail_lines: int) -> Sequence[str]:
+        """See ports.Cluster."""
+        path = _path("v1", "pods", namespace, pod) + "/log"
+        query = {"container": container, "tailLines": str(tail_lines)}
+        status, content = self._exchange("GET", path, None, query, JSON)
+        if status != 200:
+            self._checked("GET", path, status, self._object("GET", path, status, content))
+        return content.decode("utf-8", "replace").splitlines()
+
     def workload(self, name: WorkloadName) -> WorkloadState:
         """See ports.Cluster."""
         plural = f"{name.kind.lower()}s"
         found = self.get("apps/v1", plural, name.namespace, name.name)
         if found is None:
             raise StepError(f"cluster {self.context} has no {name.kind} {name.key}")
+        state = self._state(found)
+        if state.settled:
+            return state
+        return replace(state, waiting=tuple(self._waiting(name.namespace, found["spec"], state.wanted)))
+
+    def _waiting(self, namespace: str, spec: Mapping[str, Any], wanted: int) -> Iterator[str]:
+        """The pods that a workload waits for, each with the reason."""
+        labels = spec.get("selector", {}).get("matchLabels", {})
+        query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
+        for pod in self._request("GET", _path("v1", "pods", namespace), query=query)["items"]:
+            if reason := _unready(pod, wanted):
+                yield f"{pod['metadata']['name']}: {reason}"
+
+    @staticmethod
+    def _state(found: Mapping[str, Any]) -> WorkloadState:
         status = found.get("status", {})
         return WorkloadState(
             wanted=found["spec"].get("replicas", 1),
@@ -160,7 +215,7 @@ class KubernetesCluster:
 
     def _find(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
         """A request whose object may be absent."""
-        status, answer = self._send(method, path, body, {}, "application/json")
+        status, answer = self._send(method, path, body, {}, JSON)
         return None if status == 404 else self._checked(method, path, status, answer)
 
     def _request(
@@ -169,7 +224,7 @@ class KubernetesCluster:
         path: str,
         body: dict[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
     ) -> dict[str, Any]:
         status, answer = self._send(method, path, body, query or {}, content_type)
         return self._checked(method, path, status, answer)
@@ -177,12 +232,18 @@ class KubernetesCluster:
     def _send(
         self, method: str, path: str, body: dict[str, Any] | None, query: Mapping[str, str], content_type: str
     ) -> tuple[int, dict[str, Any]]:
+        status, content = self._exchange(method, path, body, query, content_type)
+        return status, self._object(method, path, status, content)
+
+    def _exchange(
+        self, method: str, path: str, body: dict[str, Any] | None, query: Mapping[str, str], content_type: str
+    ) -> tuple[int, bytes]:
         serialized = self._client.param_serialize(
             method,
             path,
             query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Content-Type": content_type},
-            body=json.dumps(body) if body is not None and content_type != "application/json" else body,
+            header_params={"Accept": JSON, "Content-Type": content_type},
+            body=json.dumps(body) if body is not None and content_type != JSON else body,
             auth_settings=["BearerToken"],
         )
         try:
@@ -194,15 +255,18 @@ class KubernetesCluster:
             raise StepError(
                 f"cluster {self.context} does not answer at {self._client.configuration.host}: {error}"
             ) from error
+        return response.status, content
+
+    def _object(self, method: str, path: str, status: int, content: bytes) -> dict[str, Any]:
         try:
             answer = json.loads(content)
         except ValueError as error:
             raise StepError(
-                f"cluster {self.context}: {method} {path}: the answer (status {response.status}) is no JSON"
+                f"cluster {self.context}: {method} {path}: the answer (status {status}) is no JSON"
             ) from error
         if not isinstance(answer, dict):
             raise StepError(f"cluster {self.context}: {method} {path}: the answer is no object")
-        return response.status, answer
+        return answer
 
     def _checked(self, method: str, path: str, status: int, answer: dict[str, Any]) -> dict[str, Any]:
         if status in (401, 403):
@@ -220,6 +284,22 @@ def _container_state(status: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = container.get("state", {})
         return found
     return {}
+
+
+def _unready(pod: Mapping[str, Any], wanted: int) -> str:
+    """Why a pod keeps its workload from being settled; empty where it does not."""
+    status = pod.get("status", {})
+    if pod["metadata"].get("deletionTimestamp"):
+        return "ending"
+    if wanted and any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())):
+        return ""
+    state = _container_state(status)
+    for word in ("waiting", "terminated"):
+        if word in state:
+            return " ".join(filter(None, (state[word].get("reason", word), state[word].get("message", ""))))
+    if "running" in state:
+        return "not ready" if wanted else "still running"
+    return str(status.get("phase", "not scheduled"))
 
 
 def _message(answer: Mapping[str, Any]) -> str:

@@ -22,6 +22,8 @@ class WorkloadState:
     ready: int
     observed: bool
     """Whether the cluster's controller has seen the latest change."""
+    waiting: tuple[str, ...] = ()
+    """Pods that are not ready or not gone yet, each with the reason."""
 
     @property
     def settled(self) -> bool:
@@ -29,7 +31,8 @@ class WorkloadState:
         return self.observed and self.wanted == self.total == self.updated == self.ready
 
     def __str__(self) -> str:
-        return f"{self.ready} of {self.wanted} ready, {self.updated} up to date, {self.total} in all"
+        counts = f"{self.ready} of {self.wanted} ready, {self.updated} up to date, {self.total} in all"
+        return counts + (f" ({'; '.join(self.waiting)})" if self.waiting else "")
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,35 @@ class Cluster(Protocol):
     def kinds(self) -> Sequence[ObjectKind]:
         """The kinds of namespaced objects that the cluster offers."""
 
-    def list(self, kind: ObjectKind, namespace: str) -> Sequence[dict[str, Any]]:
-        """The objects of a kind in a namespace, with apiVersion and kind filled in."""
+    def list(self, kind: ObjectKind, namespace: str | None) -> Sequence[dict[str, Any]]:
+        """The objects of a kind in a namespace, or in all for None, with apiVersion and kind filled in."""
 
     def get(self, api_version: str, plural: str, namespace: str | None, name: str) -> dict[str, Any] | None:
         """One object; None where it is not there."""
 
     def server_side_apply(self, plural: str, manifest: Mapping[str, Any], manager: str) -> None:
         """Creates or changes an object by server-side apply, without force."""
+
+    def merge_patch(
+        self,
+        api_version: str,
+        plural: str,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        subresource: str = "",
+    ) -> None:
+        """Changes the given fields of an object that is there, or of its `status`."""
+
+    def create(self, plural: str, manifest: Mapping[str, Any]) -> None:
+        """Creates an object; one that is there already is left as it is."""
+
+    def delete(self, api_version: str, plural: str, namespace: str, name: str) -> None:
+        """Deletes an object with what it owns; one that is absent is fine."""
+
+    def logs(self, namespace: str, pod: str, container: str, tail_lines: int) -> Sequence[str]:
+        """The last lines that a container has printed."""
 
     def workload(self, name: WorkloadName) -> WorkloadState:
         """The state of a Deployment or StatefulSet."""
