@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,9 @@ from lab.engine import values
 from lab.engine.providers import Change, Diff, top_level
 from lab.engine.state import Resource
 from lab.engine.values import Properties
+
+# What stands in a path without quotes, as in the official engine's.
+_PLAIN = re.compile(r"[A-Za-z0-9_]+")
 
 
 def keys(old: Resource, new: Resource) -> tuple[str, ...]:

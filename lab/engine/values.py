@@ -6,6 +6,7 @@ Assets, archives and resource references stay the dictionaries that the protocol
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,8 @@ class Secret:
 
 
 Properties = dict[str, Any]
+# A quoted segment of a property path; a quote within is escaped, nothing else is.
+_QUOTED = re.compile(r'\["((?:\\"|[^"])*)"\]', re.DOTALL)
 
 
 def transform(value: Any, visit: Callable[[Any], Any]) -> Any:
@@ -146,11 +149,11 @@ def parse_path(path: str) -> list[str | int]:
     rest = path
     while rest:
         if rest.startswith('["'):
-            end = rest.find('"]')
-            if end < 0:
+            quoted = _QUOTED.match(rest)
+            if quoted is None:
                 raise ValueError(f"missing closing quote in property path {path!r}")
-            segments.append(rest[2:end].replace('\\"', '"'))
-            rest = rest[end + 2 :]
+            segments.append(quoted[1].replace('\\"', '"'))
+            rest = rest[quoted.end() :]
         elif rest.startswith("["):
             end = rest.find("]")
             index = rest[1:end]

@@ -9,7 +9,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
 from moto.rds.models import RDSBackend, rds_backends
 from moto.rds.responses import RDSResponse
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, S3Backend
 
 from lab.aws.fakes.operation import Item, Parameters, Place, add, follow, refuse, snake
 
@@ -26,6 +26,8 @@ def install() -> None:
         RDSResponse,
         {"ResetDBParameterGroup": _reset_parameters, "ModifyEventSubscription": _modify_subscription},
     )
+    if not hasattr(S3Backend.get_bucket_encryption, "corrected"):
+        S3Backend.get_bucket_encryption = _encrypt_always(S3Backend.get_bucket_encryption)  # type: ignore[method-assign]
     FakeBucket._log_permissions_enabled_policy = staticmethod(_may_deliver_logs)  # type: ignore[method-assign]
 
 
@@ -65,6 +67,20 @@ def _keep_subnet_group(modify: Any) -> Any:
 
     modify_db_subnet_group.corrected = True  # type: ignore[attr-defined]
     return modify_db_subnet_group
+
+
+def _encrypt_always(get: Any) -> Any:
+    """A bucket without settings of its own is encrypted with S3's keys; moto has none for it."""
+
+    def get_bucket_encryption(self: S3Backend, bucket_name: str) -> Any:
+        default = {
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+            "BucketKeyEnabled": "false",
+        }
+        return get(self, bucket_name) or {"Rule": default}
+
+    get_bucket_encryption.corrected = True  # type: ignore[attr-defined]
+    return get_bucket_encryption
 
 
 def _reset_parameters(place: Place, given: Parameters) -> Item:

@@ -71,9 +71,11 @@ class AwsInstance:
     def diff(self, resource: Resource, old: State, news: Properties) -> Difference:
         """See `lab.providers.base.Instance`."""
         row = _row(resource)
+        # What was imported has no inputs yet, only outputs.
+        known = {**old.outputs, **old.inputs}
         news = {
             **news,
-            **{name: old.inputs[name] for name in row.documents if _same_document(old.inputs, news, name)},
+            **{name: known[name] for name in row.documents if _same_document(known, news, name)},
         }
         chosen_name = row.autoname and not str(news.get(row.autoname, "")).startswith(f"{resource.name}-")
         found = compare.difference(

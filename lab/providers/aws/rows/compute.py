@@ -92,7 +92,8 @@ ROWS = (
             "state": "",
             "availabilityZone": "Placement.AvailabilityZone",
             "tenancy": "Placement.Tenancy",
-            "vpcSecurityGroupIds": "SecurityGroups[].GroupId",
+            # moto tells an interface's groups with the interface alone.
+            "vpcSecurityGroupIds": "SecurityGroups[].GroupId || NetworkInterfaces[0].Groups[].GroupId",
             "primaryNetworkInterfaceId": "NetworkInterfaces[0].NetworkInterfaceId",
             "monitoring": "Monitoring.State && Monitoring.State == 'enabled'",
             # Told by ARN, stated by name.

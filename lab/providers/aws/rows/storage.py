@@ -37,7 +37,7 @@ def _setting(
         delete=Call(f"Delete{more.pop('deletes', subject)}", {"Bucket": "{bucket}"}),
         id="{bucket}",
         updates=(Update(put, when=properties),),
-        replace=frozenset({"bucket", "expectedBucketOwner"}),
+        replace=frozenset({"bucket"}),
         required=("bucket",),
         gone=_NO_BUCKET | {missing},
         **more,
@@ -63,6 +63,10 @@ _LOGGING = Call(
             "LoggingEnabled": {"TargetBucket": "{targetBucket}", "TargetPrefix": "{targetPrefix}"}
         },
     },
+)
+_ENCRYPTION = Call(
+    "PutBucketEncryption",
+    {"Bucket": "{bucket}", "ServerSideEncryptionConfiguration": {"Rules": "{rules}"}},
 )
 
 ROWS = (
@@ -121,13 +125,19 @@ ROWS = (
         properties=("policy",),
         documents=frozenset({"policy"}),
     ),
-    _setting(
-        "BucketServerSideEncryptionConfiguration",
-        "BucketEncryption",
-        "ServerSideEncryptionConfiguration",
-        {"Rules": "{rules}"},
-        "ServerSideEncryptionConfigurationNotFoundError",
-        properties=("rules",),
+    Row(
+        # A bucket is always encrypted: deleting this resource leaves it with S3's own keys.
+        token="aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+        service="s3",
+        create=_ENCRYPTION,
+        read=Call("GetBucketEncryption", {"Bucket": "{bucket}"}, result="ServerSideEncryptionConfiguration"),
+        delete=None,
+        id="{bucket}",
+        updates=(Update(_ENCRYPTION, when=("rules",)),),
+        before_delete=(Update(Call("DeleteBucketEncryption", {"Bucket": "{bucket}"})),),
+        replace=frozenset({"bucket"}),
+        required=("bucket", "rules"),
+        gone=_NO_BUCKET,
     ),
     _setting(
         "BucketLifecycleConfiguration",

@@ -1,0 +1,66 @@
+"""Every type of the aws provider against the lab's AWS, from its preview to its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.providers import compare
+from lab.providers.aws.rows import ROWS
+from lab.providers.base import State, has_unknown
+from tests.providers.aws_cases import CASES, Case
+from tests.providers.client import urn
+from tests.providers.cloud import Cloud, token
+
+
+def test_every_type_has_a_case() -> None:
+    assert {token(case.type) for case in CASES} == set(ROWS)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.type)
+def test_a_resource_lives_and_dies(cloud: Cloud, case: Case) -> None:
+    where, provider = urn(token(case.type), "it"), cloud.provider
+    stated = case.inputs(cloud)
+    inputs = provider.check(where, stated)
+
+    preview = provider.create(where, inputs, preview=True)
+    assert preview.id == ""
+
+    state = provider.create(where, inputs)
+    assert not has_unknown(state.outputs)
+    foretold = {name: value for name, value in preview.outputs.items() if not has_unknown(value)}
+    assert compare.covers(state.outputs, foretold), "what a preview knows comes true"
+    assert inputs.items() <= state.inputs.items()
+    assert provider.check(where, stated, state.inputs) == inputs
+    assert not provider.diff(where, state, inputs).changes
+
+    refreshed = provider.read(where, state)
+    assert refreshed is not None
+    assert refreshed.outputs == state.outputs
+    assert not provider.diff(where, refreshed, inputs).changes
+
+    imported = provider.import_(where, state.id)
+    assert imported is not None
+    found = provider.diff(where, imported, inputs)
+    assert {path.split(".")[0].split("[")[0] for path in found.paths} == case.untold
+
+    state = _change(cloud, case, state)
+    provider.delete(where, state)
+    assert (provider.read(where, state) is not None) == case.stays
+    provider.delete(where, state)
+
+
+def _change(cloud: Cloud, case: Case, state: State) -> State:
+    if case.change is None:
+        return state
+    where, provider = urn(token(case.type), "it"), cloud.provider
+    wanted = case.change(cloud)
+    inputs = provider.check(where, {**case.inputs(cloud), **wanted}, state.inputs)
+    found = provider.diff(where, state, inputs)
+    assert found.changes
+    assert found.replaces == (), "a change in place"
+    assert {path.split(".")[0].split("[")[0] for path in found.paths} <= wanted.keys() | {"tagsAll"}
+    changed = provider.update(where, state, inputs)
+    refreshed = provider.read(where, changed)
+    assert refreshed is not None
+    assert not provider.diff(where, refreshed, inputs).changes, "nothing is left to change"
+    return changed
