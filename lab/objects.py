@@ -26,10 +26,21 @@ def stated(clouds: Clouds, place: Place, namespaces: Iterable[str]) -> Objects:
     for namespace in namespaces:
         listed = json.loads(clouds.kubectl(place, "get", _KINDS, "-n", namespace, "-o", "json"))
         for item in listed["items"]:
-            metadata = {key: value for key, value in item["metadata"].items() if key not in _VOLATILE}
             rest = {key: value for key, value in item.items() if key not in ("metadata", "status")}
+            metadata = _metadata(item["metadata"])
             found[f"{item['kind']} {namespace}/{metadata['name']}"] = {**rest, "metadata": metadata}
     return found
+
+
+def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    annotations = {
+        key: value
+        for key, value in metadata.get("annotations", {}).items()
+        # a flip's word to the kubernetes provider (not to wait for a rollout); it does nothing, and stays
+        if not key.startswith("pulumi.com/")
+    }
+    kept = {key: value for key, value in metadata.items() if key not in (*_VOLATILE, "annotations")}
+    return {**kept, "annotations": annotations}
 
 
 def differences(before: Objects, after: Objects) -> Iterator[str]:
