@@ -12,13 +12,13 @@ help: ## what there is
 setup: ## install and build what is missing, into a cache outside the clone
 	@$(PYTHON3) -m lab.setup
 
-rehearse: ## the whole migration on this machine; PLAN= UNTIL= THEN=rollback SEED= RATE= ENGINE=official|lab OUT=
+rehearse: ## the whole migration on this machine; PLAN= UNTIL= THEN=rollback KILL=n SEED= RATE= ENGINE=official|lab OUT=
 	@$(PYTHON) -m lab rehearse
 
 check: ## formatting, lint, types and who may import whom
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
-	@$(PYTHON) -m mypy .
+	@$(PYTHON) -m mypy --cache-dir $(dir $(PYTHON))../mypy .
 	@PYTHONPATH=. $(dir $(PYTHON))lint-imports
 
 test: check ## everything: the checks, the unit tests and the tests in the lab

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 WORLD = "world"
-_INSIDE = "LANDFALL_WORLD"
+INSIDE = "LANDFALL_WORLD"
 _COMMAND_TIMEOUT_SECONDS = 20.0
 
 
@@ -26,7 +26,7 @@ class LabError(Exception):
 
 def inside_world() -> bool:
     """Whether this process runs in a world made by `enter`."""
-    return os.environ.get(_INSIDE) == "1"
+    return os.environ.get(INSIDE) == "1"
 
 
 def enter(argv: Sequence[str]) -> int:
@@ -39,7 +39,7 @@ def enter(argv: Sequence[str]) -> int:
     path = os.pathsep.join(filter(None, [repository, os.environ.get("PYTHONPATH")]))
     # whatever happens to this process, the kernel ends the world with it
     bound = ["setpriv", "--pdeathsig", "KILL", *unshare, *first]
-    process = subprocess.Popen(bound, env={**os.environ, "PYTHONPATH": path, _INSIDE: "1"})
+    process = subprocess.Popen(bound, env={**os.environ, "PYTHONPATH": path, INSIDE: "1"})
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: process.send_signal(received))
     while True:
