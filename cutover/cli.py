@@ -15,6 +15,7 @@ Exit codes:
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cutover.activity import Heartbeat
 from cutover.errors import CutoverError, JournalError, LeaseError, PlanError, StepError
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
 from cutover.output import Output, stop_on_ctrl_c
@@ -181,8 +183,9 @@ def _run_plan(session: Session, plan: Plan, heading: Heading, *, adopt: bool, ou
     with stop_on_ctrl_c(output) as stopping, session.journal(plan, adopt=adopt) as journal, output:
         # The providers' packages take seconds to load; no flip should wait for them.
         threading.Thread(target=_warm, name="warm", daemon=True).start()
-        runner = Runner(plan, journal, session.context(output.say, stopping), session.approvals)
-        return runner.run(heading)
+        context = session.context(output.say, stopping)
+        with Heartbeat(context.activity, output.say, lambda: output.last_said):
+            return Runner(plan, journal, context, session.approvals).run(heading)
 
 
 def _report_result(session: Session, plan: Plan, result: Result, *, as_json: bool) -> None:
@@ -313,5 +316,7 @@ def _fail(text: str, code: int) -> NoReturn:
 
 def main(run_app: Callable[[], None] = app) -> None:
     """The entry point; turns errors into a line and an exit code."""
+    # grpc reads it when it is loaded, which only some commands do; its INFO lines are nothing for a terminal
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with _errors():
         run_app()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cutover.activity import Activity
 from cutover.clock import Clock
 from cutover.errors import InterruptedRunError, StepError, StepTimeoutError
 from cutover.mover import Mover
@@ -49,7 +50,8 @@ class Context:
 
     environment: Environment
     project: Path
-    clusters: Mapping[Side, Cluster]
+    clusters: Mapping[str, Cluster]
+    """`source`, `target`, and those that the settings name."""
     stacks: Stacks
     dns: Dns
     web: Web
@@ -63,6 +65,8 @@ class Context:
     """A person's word on a step, once it has been given; asked with what they are to do."""
     stopping: Callable[[], bool] = lambda: False
     """Whether the operator asked to stop."""
+    activity: Activity = field(default_factory=Activity)
+    """What is being worked on, for the sign of life."""
     step: str = ""
     """The id of the step that is being worked on."""
     _deadlines: list[tuple[float, str]] = field(default_factory=list)
@@ -115,6 +119,7 @@ class Context:
             holds, seen = look()
             if holds:
                 return seen
+            self.activity.note(f"waiting for {what}: {seen}")
             if seen != last:
                 self.say(f"waiting for {what}: {seen}")
                 last = seen
@@ -124,6 +129,12 @@ class Context:
                 self.pause()
             except StepTimeoutError as error:
                 raise StepTimeoutError(f"{error}, while waiting for {what}; last seen: {seen}") from error
+
+    def cluster(self, name: str) -> Cluster:
+        """A cluster by the settings' name for it. Raises StepError where there is none."""
+        if name not in self.clusters:
+            raise StepError(f"the settings name no cluster {name!r}, but {', '.join(self.clusters)}")
+        return self.clusters[name]
 
     def stack(self, part: str) -> str:
         """The name of one of the environment's stacks; `""` for the landing zone."""

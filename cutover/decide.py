@@ -16,7 +16,7 @@ class Do:
     look_first: bool
     """It may have taken effect already: observe before repeating it."""
     broken_off: bool
-    """The runner before this one ended in the middle of it: repair what it may have left."""
+    """It was ended in the middle, with its runner or by a time limit: repair what it may have left."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,6 @@ class Reached:
     """Nothing is left to do for this heading."""
 
 
-_BROKEN_OFF = (Status.BEGUN, Status.UNDO_BEGUN)
-
 Decision = Do | TakeBack | Refuse | Reached
 
 
@@ -50,7 +48,7 @@ def decide(plan: Plan, history: History, heading: Heading) -> Decision:
         for step in plan.through(heading.until):
             status = history.step(step.id).status
             if status != Status.DONE:
-                return Do(step, status != Status.PENDING, status in _BROKEN_OFF)
+                return Do(step, status != Status.PENDING, _broken_off(history, step))
         return Reached()
     left = [step for step in plan.beyond(heading.until) if history.step(step.id).status != Status.PENDING]
     for step in left:
@@ -58,8 +56,13 @@ def decide(plan: Plan, history: History, heading: Heading) -> Decision:
             return Refuse(f"step {step.id} was begun, and from there is no return: {step.way_back.reason}")
     if left:
         last = left[-1]
-        return TakeBack(last, history.step(last.id).status in _BROKEN_OFF)
+        return TakeBack(last, _broken_off(history, last))
     return Reached()
+
+
+def _broken_off(history: History, step: Step) -> bool:
+    found = history.step(step.id)
+    return found.status in (Status.BEGUN, Status.UNDO_BEGUN) or found.cut_off
 
 
 def stage_before(plan: Plan, stage_id: str) -> str | None:

@@ -27,6 +27,10 @@ class StepTimeoutError(StepError):
     """A step, or a wait in it, took longer than it may."""
 
 
+class CutOffError(StepTimeoutError):
+    """A command took too long and was ended in the middle: it may have left something to be cleared away."""
+
+
 class BreachError(StepError):
     """What was watched while a stage soaked went beyond its limits: the stage is undone."""
 

@@ -53,6 +53,8 @@ class StepHistory:
     seconds: float = 0.0
     """Of the last outcome."""
     error: str = ""
+    cut_off: bool = False
+    """Whether a command of it was ended in the middle."""
     evidence: dict[str, Any] = field(default_factory=dict)
     approval: Approval | None = None
     waiting: str = ""
@@ -114,7 +116,7 @@ def add(history: History, record: Record) -> None:
             forward = data["direction"] == FORWARD
             step.status = Status.BEGUN if forward else Status.UNDO_BEGUN
             step.attempts += 1 if forward else 0
-            step.began, step.ended, step.error = record.at, "", ""
+            step.began, step.ended, step.error, step.cut_off = record.at, "", "", False
         case "outcome":
             _outcome(history.step(data["step"]), record)
         case "waiting":
@@ -135,6 +137,7 @@ def add(history: History, record: Record) -> None:
 def _outcome(step: StepHistory, record: Record) -> None:
     data = record.data
     step.seconds, step.error = data["seconds"], data["error"]
+    step.cut_off = data.get("cut_off", False)
     step.evidence = {**step.evidence, **data["evidence"]}
     step.ended, step.waiting = record.at, ""
     forward = data["direction"] == FORWARD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-WAITING = "waiting"
+WAITING, STILL = "waiting", "still running"
 
 
 class Output:
@@ -23,6 +24,8 @@ class Output:
     def __init__(self, *, as_json: bool) -> None:
         self._console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False, soft_wrap=True)
         self._status: Status | None = None
+        self.last_said = time.monotonic()
+        """When a line was said last, by the machine's monotonic clock."""
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -41,8 +44,9 @@ class Output:
         """One line of progress. On a terminal, what is waited for replaces itself."""
         if self._status is not None:
             self._status.update(escape(text))
-            if text.startswith(WAITING):
+            if text.startswith((WAITING, STILL)):
                 return
+        self.last_said = time.monotonic()
         now = datetime.now().astimezone()
         self._console.print(f"{now:%H:%M:%S} {escape(text)}")
 

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from typing import IO
 
 from pulumi.automation import CommandResult, OnOutput, PulumiCommand
-from pulumi.automation.errors import CommandError, create_command_error
+from pulumi.automation.errors import create_command_error
+
+from cutover.errors import CutOffError
 
 INTERRUPT_SECONDS = 15.0
 """How long an interrupted command may take to finish its current operation and write its state."""
@@ -33,7 +35,7 @@ class TimedCommand(PulumiCommand):
         on_output: OnOutput | None = None,
         on_error: OnOutput | None = None,
     ) -> CommandResult:
-        """See PulumiCommand. Raises CommandError, also for a command that took too long."""
+        """See PulumiCommand. Raises CommandError, and CutOffError for a command that took too long."""
         end = args.index("--") if "--" in args else len(args)
         if "--non-interactive" not in args[:end]:
             args = ["--non-interactive", *args]
@@ -54,10 +56,8 @@ class TimedCommand(PulumiCommand):
         out, err = ("\n".join(reader.lines) for reader in readers)
         result = CommandResult(stdout=out, stderr=err, code=process.returncode)
         if late:
-            command = " ".join(args[:2])
-            raise CommandError(
-                CommandResult(out, f"`pulumi {command}` took longer than {self.seconds:g} s", -1)
-            )
+            command = next((word for word in args if not word.startswith("-")), "")
+            raise CutOffError(f"`pulumi {command}` took longer than {self.seconds:g} s and was ended")
         if result.code != 0:
             raise create_command_error(result)
         return result

@@ -21,7 +21,7 @@ from pulumi.automation.errors import (
 )
 from pulumi.automation.events import StepEventMetadata
 
-from cutover.errors import StepError
+from cutover.errors import CutOffError, StepError
 from cutover.ports import BroughtUp, Change
 from cutover.pulumi_command import TimedCommand
 from stacks import builder_for
@@ -31,13 +31,21 @@ PROJECT = "landfall"
 _UNCHANGED = ("same", "read", "refresh")
 
 
+def _ignore(_text: str) -> None:
+    """Where what Pulumi works on goes when nobody asked."""
+
+
 class PulumiStacks:
     """The stacks of a project's folder. Implements ports.Stacks."""
 
-    def __init__(self, folder: Path, call_seconds: float) -> None:
-        """`call_seconds` limits everything but `up`, which is given its own limit. Raises StepError."""
+    def __init__(self, folder: Path, call_seconds: float, note: Callable[[str], None] = _ignore) -> None:
+        """`call_seconds` limits everything but `up`, which is given its own limit. Raises StepError.
+
+        `note` is told what Pulumi is working on.
+        """
         self._folder = folder.resolve()
         self._seconds = call_seconds
+        self._note = note
         try:
             self._command = TimedCommand()
         except (OSError, InvalidVersionError) as error:
@@ -79,14 +87,14 @@ class PulumiStacks:
 
     def drift(self, stack: str) -> Sequence[Change]:
         """See ports.Stacks."""
-        seen = _Seen()
+        seen = self._watch(stack, "looking for drift")
         with _failing(stack, "looking for drift", seen), self._limit(self._seconds):
             self._stack(stack).preview_refresh(on_event=seen.event)
         return seen.outcomes
 
     def preview(self, stack: str, flips: Flips) -> Sequence[Change]:
         """See ports.Stacks."""
-        seen = _Seen()
+        seen = self._watch(stack, "preview")
         program = builder_for(stack, self._folder, flips)
         with _failing(stack, "the preview", seen), self._limit(self._seconds):
             self._stack(stack).preview(on_event=seen.event, program=program)
@@ -94,7 +102,7 @@ class PulumiStacks:
 
     def up(self, stack: str, timeout_seconds: float) -> BroughtUp:
         """See ports.Stacks."""
-        seen = _Seen()
+        seen = self._watch(stack, "up")
         with _failing(stack, "`up`", seen), self._limit(timeout_seconds):
             result = self._stack(stack).up(on_event=seen.event, show_secrets=False)
         return BroughtUp(tuple(seen.begun), _public(result.outputs))
@@ -144,6 +152,10 @@ class PulumiStacks:
     def _options(self) -> automation.LocalWorkspaceOptions:
         return automation.LocalWorkspaceOptions(work_dir=str(self._folder), pulumi_command=self._command)
 
+    def _watch(self, stack: str, what: str) -> _Seen:
+        self._note(f"{stack}: {what}")
+        return _Seen(lambda text: self._note(f"{stack}: {what}: {text}"))
+
     @contextmanager
     def _limit(self, seconds: float) -> Iterator[None]:
         before = self._command.seconds
@@ -161,19 +173,28 @@ def _public(outputs: Mapping[str, automation.OutputValue]) -> dict[str, Any]:
 class _Seen:
     """What an operation's events told. Events arrive in another thread, where an exception would be lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[str], None] = _ignore) -> None:
         self.begun: list[Change] = []
         self.outcomes: list[Change] = []
         self.errors: list[str] = []
+        self._note = note
 
     def event(self, event: automation.EngineEvent) -> None:
         """Notes what matters of an event."""
         if event.resource_pre_event:
+            before = len(self.begun)
             _note(self.begun, event.resource_pre_event.metadata)
+            for change in self.begun[before:]:
+                self._note(str(change))
         if event.res_outputs_event:
             _note(self.outcomes, event.res_outputs_event.metadata)
-        if event.diagnostic_event and event.diagnostic_event.severity == "error":
-            self.errors.append(" ".join(event.diagnostic_event.message.split()))
+        if event.diagnostic_event:
+            message = " ".join(event.diagnostic_event.message.split())
+            if event.diagnostic_event.severity == "error":
+                self.errors.append(message)
+            elif message:
+                # such as the kubernetes provider's "Waiting for app ReplicaSet be available"
+                self._note(f"{_name(event.diagnostic_event.urn or '')} {message}".strip())
 
 
 def _note(changes: list[Change], metadata: StepEventMetadata) -> None:
@@ -194,6 +215,8 @@ def _failing(stack: str, what: str, seen: _Seen | None = None) -> Iterator[None]
         yield
     except StackNotFoundError:
         raise
+    except CutOffError as error:
+        raise CutOffError(f"{stack}: {what} failed: {error}") from error
     except ConcurrentUpdateError as error:
         raise StepError(
             f"{stack}: {what}: somebody else works on the stack. If not: `pulumi cancel --stack {stack}`"

@@ -12,6 +12,7 @@ from cutover.context import Context, Facts
 from cutover.decide import Do, Reached, Refuse, TakeBack, decide, stage_before
 from cutover.errors import (
     BreachError,
+    CutOffError,
     CutoverError,
     InterruptedRunError,
     JournalError,
@@ -102,7 +103,8 @@ class Runner:
         """The same the other way; undoing what is undone already is harmless, so it is simply repeated."""
         way_back = step.way_back
         if not isinstance(way_back, Undo):
-            self._outcome(step, BACK, "done", {"kept": way_back.reason}, 0.0)
+            self._write("outcome", step=step.id, direction=BACK, result="done", error="", seconds=0.0,
+                        evidence={"kept": way_back.reason})  # fmt: skip
             return
         self._say(f"back, {step.id}: {step.title}")
         with self._step(step, BACK, way_back.timeout_seconds) as evidence:
@@ -140,22 +142,23 @@ class Runner:
         begun = self.context.clock.monotonic()
         evidence: Evidence = {}
         self.context.step = step.id
+        self.context.activity.begin(f"{'' if direction == FORWARD else 'undo '}{step.id}")
 
-        def outcome(result: str, error: str = "") -> None:
-            self._outcome(
-                step, direction, result, evidence, self.context.clock.monotonic() - begun, error=error
-            )
+        def outcome(result: str, error: Exception | str = "") -> None:
+            self._write("outcome", step=step.id, direction=direction, result=result, error=str(error),
+                        seconds=round(self.context.clock.monotonic() - begun, 3), evidence=evidence,
+                        **({"cut_off": True} if _cut_off(error) else {}))  # fmt: skip
 
         try:
             with self.context.limit(seconds, f"step {step.id}"):
                 yield evidence
         except _BlockedError as error:
-            outcome("blocked", str(error))
+            outcome("blocked", error)
             raise
         except JournalError:
             raise
         except CutoverError as error:
-            outcome("failed", str(error))
+            outcome("failed", error)
             raise
         except Exception as error:
             outcome("failed", f"{type(error).__name__}: {error}")
@@ -164,6 +167,7 @@ class Runner:
             outcome("done")
         finally:
             self.context.step = ""
+            self.context.activity.end()
 
     def _undo_stage(self, step: Step | None, error: BreachError) -> Result:
         """What was seen while a stage soaked went beyond its limits: back to the end of the stage before."""
@@ -205,18 +209,21 @@ class Runner:
                 self._write("approval", step=step, by=given.by, note=given.note, at=given.at)
         return history.approval
 
-    def _outcome(
-        self, step: Step, direction: str, result: str, evidence: Evidence, seconds: float, *, error: str = ""
-    ) -> None:
-        self._write("outcome", step=step.id, direction=direction, result=result, seconds=round(seconds, 3),
-                    error=error, evidence=evidence)  # fmt: skip
-
     def _check_stopping(self) -> None:
         if self.context.stopping():
             raise InterruptedRunError("stopped at a safe point, between two steps")
 
     def _write(self, kind: str, **data: object) -> None:
         add(self.history, self.journal.append(kind, data))
+
+
+def _cut_off(error: BaseException | str | None) -> bool:
+    """Whether a command was ended in the middle, here or beneath what it was raised from."""
+    while isinstance(error, BaseException):
+        if isinstance(error, CutOffError):
+            return True
+        error = error.__cause__
+    return False
 
 
 class _BlockedError(StepError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cutover.actions.base import NO_CHANGE
 from cutover.actions.flip_stack import FlipStack
+from cutover.activity import Activity
 from cutover.approvals import Approvals
 from cutover.clock import Clock, SystemClock
 from cutover.context import Context
@@ -112,15 +113,15 @@ class Session:
 
         environment = self.environment()
         call = environment.cutover.timeouts.call
-        sides = environment.kubernetes
+        activity = Activity()
         return Context(
             environment=environment,
             project=self.project,
             clusters={
-                "source": KubernetesCluster(sides.source.context, call, self.clock),
-                "target": KubernetesCluster(sides.target.context, call, self.clock),
+                name: KubernetesCluster(context, call, self.clock)
+                for name, context in environment.contexts.items()
             },
-            stacks=PulumiStacks(self.project, max(_PREVIEW_SECONDS, call)),
+            stacks=PulumiStacks(self.project, max(_PREVIEW_SECONDS, call), activity.note),
             dns=AuthoritativeDns(call),
             web=HttpsClient(),
             database=MySql(environment.database, call),
@@ -128,6 +129,7 @@ class Session:
             clock=self.clock,
             say=say,
             stopping=stopping,
+            activity=activity,
         )
 
 

@@ -12,7 +12,7 @@ from pulumi import automation
 from pulumi.automation import CommandResult, EngineEvent, OutputValue
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
 
-from cutover.errors import StepError
+from cutover.errors import CutOffError, StepError
 from cutover.ports import Change
 from cutover.pulumi_command import TimedCommand
 from cutover.pulumi_stacks import PulumiStacks
@@ -202,7 +202,7 @@ def test_a_command_that_takes_too_long_is_interrupted(
     command = TimedCommand()
     command.seconds = 0.5
 
-    with pytest.raises(CommandError, match=r"took longer than 0\.5 s"):
+    with pytest.raises(CutOffError, match=r"took longer than 0\.5 s"):
         command.run(["up"], str(tmp_path), {})
 
     assert mark.exists()
@@ -217,7 +217,7 @@ def test_a_command_that_ignores_the_interruption_is_killed(
     command = TimedCommand()
     command.seconds = 0.5
 
-    with pytest.raises(CommandError, match="took longer"):
+    with pytest.raises(CutOffError, match="took longer"):
         command.run(["up"], str(tmp_path), {})
 
 
