@@ -258,6 +258,9 @@ class Clouds:
 
     def operator_environment(self) -> dict[str, str]:
         """The environment of someone at the workspace instance: standard variables, nothing of the lab."""
+        # what a killed runner leaves behind goes with the lab
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
         administrator = self.database.administrator
         debug_providers = (self.folder / "provider-ports").read_text().strip()
         return {
@@ -271,6 +274,7 @@ class Clouds:
                     os.environ["PATH"],
                 ]
             ),
+            "TMPDIR": str(temporary),
             "PULUMI_HOME": str(self.folder / "pulumi-home"),
             "PULUMI_BACKEND_URL": f"file://{self._backend()}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase),
