@@ -170,6 +170,17 @@ NETWORK = (
         lambda _: {"tags": {"Name": "other"}},
     ),
     Case(
+        "ec2.VpcPeeringConnection",
+        lambda cloud: {
+            "vpcId": cloud.vpc,
+            "peerVpcId": cloud.peer_vpc,
+            "autoAccept": True,
+            **TAGS,
+        },
+        lambda _: {"tags": {"Name": "other"}},
+        untold=frozenset({"autoAccept"}),
+    ),
+    Case(
         "ec2.VpcEndpoint",
         lambda cloud: {
             "vpcId": cloud.vpc,
@@ -623,6 +634,17 @@ DATABASES = (
         },
         lambda _: {"allocatedStorage": 200, **TAGS},
         untold=frozenset({"applyImmediately"}),
+    ),
+    Case(
+        "dms.EventSubscription",
+        lambda cloud: {
+            "name": "it",
+            "snsTopicArn": cloud.topic,
+            "sourceType": "replication-task",
+            "eventCategories": ["failure", "state change"],
+            **TAGS,
+        },
+        lambda _: {"eventCategories": ["failure"], "enabled": False},
     ),
     Case(
         "dms.Certificate",

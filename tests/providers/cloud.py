@@ -88,6 +88,10 @@ class Cloud:
     def vpc(self) -> str:
         return self.make("ec2.Vpc", "shared", {"cidrBlock": "10.40.0.0/16"}).id
 
+    @cached_property
+    def peer_vpc(self) -> str:
+        return self.make("ec2.Vpc", "peer", {"cidrBlock": "10.50.0.0/16"}).id
+
     def _subnet(self, index: int, zone: str) -> str:
         inputs = {
             "vpcId": self.vpc,

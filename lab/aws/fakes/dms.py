@@ -259,7 +259,37 @@ TASKS = Kind(
     },
 )
 
-KINDS = (SUBNET_GROUPS, INSTANCES, CERTIFICATES, ENDPOINTS, TASKS)
+
+def _subscription(place: Place, given: Parameters) -> Item:
+    name = given["SubscriptionName"]
+    return {
+        "CustomerAwsId": place.account,
+        "CustSubscriptionId": name,
+        "Status": "active",
+        "SubscriptionCreationTime": _now().isoformat(sep=" ", timespec="seconds"),
+        "SourceIdsList": given.get("SourceIds", []),
+        "EventCategoriesList": given.get("EventCategories", []),
+        "Enabled": given.get("Enabled", True),
+        "Arn": _arn(place, "es", name),
+    }
+
+
+def _changed_subscription(place: Place, item: Item, given: Parameters) -> Item:
+    return {**given, "EventCategoriesList": given.get("EventCategories", item["EventCategoriesList"])}
+
+
+SUBSCRIPTIONS = Kind(
+    "EventSubscription",
+    "EventSubscriptions",
+    "SubscriptionName",
+    "Arn",
+    Store("Event subscription", _EXISTS, _MISSING),
+    _subscription,
+    change=_changed_subscription,
+    member="EventSubscriptionsList",
+)
+
+KINDS = (SUBNET_GROUPS, INSTANCES, CERTIFICATES, ENDPOINTS, TASKS, SUBSCRIPTIONS)
 
 
 def _start(place: Place, given: Parameters) -> Item:

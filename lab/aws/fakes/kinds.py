@@ -22,7 +22,7 @@ class Kind:
     name: str
     """The noun in the operations' names, such as ``ReplicationInstance``."""
     listing: str
-    """The answer's member that lists them."""
+    """The noun's plural, and the answer's member that lists them."""
     id: str
     """The member that names one."""
     arn: str
@@ -41,6 +41,8 @@ class Kind:
     """Whether it is modified and deleted by ARN."""
     filters: dict[str, str] = field(default_factory=dict)
     """Filter name -> member, for services that look things up by filters."""
+    member: str = ""
+    """The answer's member that lists them, where it is not named as `listing`."""
     create: str = ""
     """The creating operation, where it is not ``Create`` and the noun."""
 
@@ -78,7 +80,7 @@ class Kind:
         for item in given.get("Filters", []):
             member = self.filters[item["Name"]]
             found = [each for each in found if each.get(member) in item["Values"]]
-        return {self.listing: [self.show(place, item) for item in found]}
+        return {self.member or self.listing: [self.show(place, item) for item in found]}
 
     def _modify(self, place: Place, given: Parameters) -> Item:
         item = self.find(place, given)

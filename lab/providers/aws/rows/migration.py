@@ -176,4 +176,41 @@ ROWS = (
         tags=_tagging("replicationTaskArn"),
         gone=_GONE,
     ),
+    Row(
+        token="aws:dms/eventSubscription:EventSubscription",
+        service="dms",
+        create=Call("CreateEventSubscription", {"Tags": "{tagsAll}"}, result="EventSubscription", rest=True),
+        read=Call(
+            "DescribeEventSubscriptions", {"SubscriptionName": "{id}"}, result="EventSubscriptionsList[0]"
+        ),
+        delete=Call("DeleteEventSubscription", {"SubscriptionName": "{id}"}),
+        id="{name}",
+        names={"name": "SubscriptionName"},
+        reads={
+            "name": "CustSubscriptionId",
+            "sourceIds": "SourceIdsList",
+            "eventCategories": "EventCategoriesList",
+        },
+        computed={"arn": "arn:{partition}:dms:{region}:{account}:es:{id}"},
+        updates=(
+            Update(
+                Call(
+                    "ModifyEventSubscription",
+                    {
+                        "SubscriptionName": "{id}",
+                        "SnsTopicArn": "{snsTopicArn}",
+                        "SourceType": "{sourceType}",
+                        "EventCategories": "{eventCategories}",
+                        "Enabled": "{enabled}",
+                    },
+                ),
+                when=("snsTopicArn", "sourceType", "eventCategories", "enabled"),
+            ),
+        ),
+        defaults={"enabled": True},
+        required=("eventCategories", "snsTopicArn", "sourceType"),
+        autoname="name",
+        tags=_tagging("arn"),
+        gone=_GONE,
+    ),
 )
