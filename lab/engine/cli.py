@@ -88,7 +88,13 @@ class Command:
     help: str = ""
 
 
-_PROGRAM = {**_OPERATION, "--refresh": SWITCH, "--run-program": IGNORED}
+_PROGRAM = {
+    **_OPERATION,
+    "--refresh": SWITCH,
+    "--run-program": IGNORED,
+    "--policy-pack": VALUE,
+    "--policy-pack-config": VALUE,
+}
 _WITHOUT_PROGRAM = {
     **_OPERATION,
     "--refresh": SWITCH,

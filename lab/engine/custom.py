@@ -46,6 +46,7 @@ class CustomSteps:
         gone = old is not None and old.urn in self._gone
         inputs = self._checked(provider, urn, {} if old is None or gone else old.inputs, inputs)
         new = desired(urn, goal, inputs, old)
+        self._op.judge(new, self._known)
         if old is None:
             return self._create(provider, Step("create", None, new)), False
         if gone:
@@ -201,6 +202,7 @@ class CustomSteps:
         if old is not None:
             check_protected(old)
         announced = replace(desired(urn, goal, goal.inputs, None), id=goal.import_id)
+        self._op.judge(announced, self._known)
         if not provider.configured:
             return self._same(Step(op, old, announced))
         operation = self._op.begin("importing", announced)

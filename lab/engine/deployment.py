@@ -15,6 +15,7 @@ from lab.engine.errors import EngineError, RefusedError
 from lab.engine.events import Step
 from lab.engine.goal import Goal, desired
 from lab.engine.operation import CancelledError, Operation
+from lab.engine.policies import PolicyError
 from lab.engine.providers import Provider, ProviderError
 from lab.engine.registry import BUILTIN
 from lab.engine.state import Resource, now
@@ -60,6 +61,11 @@ class Deployment:
         """All resources, as they are now and as they were before."""
         with self._lock:
             return [*self._done.values(), *self._old.values()]
+
+    def done(self) -> list[Resource]:
+        """What this program has registered, as it is now."""
+        with self._lock:
+            return list(self._done.values())
 
     @contextmanager
     def _step(self) -> Iterator[None]:
@@ -131,6 +137,10 @@ class Deployment:
             return Registered(urn)
         try:
             return work(urn)
+        except PolicyError:
+            with self._lock:
+                self.failed.add(urn)
+            return Registered(urn)
         except (EngineError, ProviderError) as error:
             return self._fail(urn, str(error))
 
@@ -177,6 +187,7 @@ class Deployment:
     def _component(self, urn: str, goal: Goal) -> Registered:
         old, goal = self._predecessor(urn, goal)
         new = desired(urn, goal, goal.inputs, old)
+        self._op.judge(new, self.known)
         if old is None:
             step = Step("create", None, replace(new, created=now(), modified=now()))
         elif old.inputs == new.inputs:
@@ -248,6 +259,8 @@ class Deployment:
         if checked.failures:
             raise EngineError("; ".join(checked.failures))
         new = replace(desired(urn, goal, checked.inputs, old), outputs=checked.inputs)
+        if not urns.is_default_provider(urn):
+            self._op.judge(new, self.known)
         if old is None:
             return self._start(Step("create", None, new))
         diff = self._op.registry.diff(urn, old.inputs, checked.inputs)

@@ -51,21 +51,35 @@ def describe(event: Event, *, diff: bool) -> list[str]:
     if "resOpFailedEvent" in event:
         return _step(event["resOpFailedEvent"]["metadata"], planning=False, diff=diff, failed=True)
     if "diagnosticEvent" in event:
-        content = event["diagnosticEvent"]
-        if content["ephemeral"]:
-            return []
-        prefix = content["prefix"] if content["severity"] in {"warning", "error"} else ""
-        where = ""
-        if content["urn"]:
-            where = f"{urns.type_of(content['urn'])} {urns.name_of(content['urn'])}: "
-        text = content["message"].rstrip("\n")
-        return [
-            f"    {where}{prefix}{line}" if index == 0 else f"    {line}"
-            for index, line in enumerate(text.split("\n"))
-        ]
+        return _diagnostic(event["diagnosticEvent"])
+    if "policyEvent" in event:
+        return _violation(event["policyEvent"])
     if "stdoutEvent" in event:
         return [event["stdoutEvent"]["message"]]
     return []
+
+
+def _diagnostic(content: dict[str, Any]) -> list[str]:
+    if content["ephemeral"]:
+        return []
+    prefix = content["prefix"] if content["severity"] in {"warning", "error"} else ""
+    where = ""
+    if content["urn"]:
+        where = f"{urns.type_of(content['urn'])} {urns.name_of(content['urn'])}: "
+    text = content["message"].rstrip("\n")
+    return [
+        f"    {where}{prefix}{line}" if index == 0 else f"    {line}"
+        for index, line in enumerate(text.split("\n"))
+    ]
+
+
+def _violation(content: dict[str, Any]) -> list[str]:
+    urn = content["resourceUrn"]
+    about = f" of {urns.type_of(urn)} {urns.name_of(urn)}" if urn else ""
+    title = f"[{content['enforcementLevel']}] {content['policyName']}{about}"
+    pack = f"({content['policyPackName']} {content['policyPackVersion']})"
+    lines = content["message"].rstrip("\n").split("\n")
+    return [f" !  {title} {pack}", *(f"      {line}" for line in lines)]
 
 
 def _step(metadata: dict[str, Any], *, planning: bool, diff: bool, failed: bool = False) -> list[str]:
@@ -139,6 +153,7 @@ class Digest:
         self._steps: list[dict[str, Any]] = []
         self._diagnostics: list[dict[str, Any]] = []
         self._summary: dict[str, Any] = {}
+        self.violations: list[str] = []
 
     def __call__(self, event: Event) -> None:
         """Takes an event."""
@@ -157,6 +172,9 @@ class Digest:
                 self._diagnostics.append(
                     {key: content[key] for key in ("urn", "prefix", "message", "severity") if content[key]}
                 )
+        elif "policyEvent" in event:
+            # They are no part of the official answer: whoever asked for it reads them on standard error.
+            self.violations += _violation(event["policyEvent"])
         elif "summaryEvent" in event:
             self._summary = event["summaryEvent"]
 

@@ -49,6 +49,18 @@ class Step:
         return found
 
 
+@dataclass(frozen=True)
+class Violation:
+    """What a policy pack finds fault with; `level` is advisory or mandatory, `urn` empty for a stack."""
+
+    pack: str
+    version: str
+    policy: str
+    level: str
+    message: str
+    urn: str = ""
+
+
 def blinded(value: Any) -> Any:
     """`value` as events show it: a secret is there, its content is not."""
 
@@ -113,6 +125,8 @@ class Events:
         self._hidden: set[str] = set()
         self.counts: dict[str, int] = {}
         self.errors = 0
+        # Name and version of each policy pack that judged.
+        self.packs: dict[str, str] = {}
 
     def hide(self, texts: Iterable[str]) -> None:
         """Masks these texts in all messages to come. Very short ones are left: masking them tells more."""
@@ -181,6 +195,20 @@ class Events:
         }
         self._emit("diagnosticEvent", content)
 
+    def violation(self, found: Violation) -> None:
+        """A policy is violated."""
+        content = {
+            "resourceUrn": found.urn,
+            "message": self.redact(found.message) + "\n",
+            "color": "never",
+            "policyName": found.policy,
+            "policyPackName": found.pack,
+            "policyPackVersion": found.version,
+            "policyPackVersionTag": found.version,
+            "enforcementLevel": found.level,
+        }
+        self._emit("policyEvent", content)
+
     def stdout(self, message: str) -> None:
         """What the engine itself has to say."""
         self._emit("stdoutEvent", {"message": self.redact(message), "color": "never"})
@@ -191,7 +219,7 @@ class Events:
             "maybeCorrupt": False,
             "durationSeconds": int(seconds),
             "resourceChanges": dict(self.counts),
-            "PolicyPacks": {},
+            "PolicyPacks": dict(self.packs),
         }
         self._emit("summaryEvent", content)
 

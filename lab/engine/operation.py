@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lab.engine import urn as urns
 from lab.engine.errors import EngineError
 from lab.engine.events import Events, Step
+from lab.engine.policies import Policies
 from lab.engine.providers import Provider, ProviderError
 from lab.engine.registry import Registry
 from lab.engine.snapshot import Snapshot
@@ -37,15 +38,25 @@ class Operation:
     interrupted: threading.Event
     provider_config: Callable[[str], Properties]
     read_stack: Callable[[str], Properties]
+    policies: Policies | None = None
 
     def check_interrupted(self) -> None:
         """To be called before each step.
 
         Raises:
-            CancelledError: the operation was interrupted.
+            CancelledError: the operation was interrupted, or a mandatory policy is violated.
         """
-        if self.interrupted.is_set():
+        if self.interrupted.is_set() or (self.policies is not None and self.policies.stopping):
             raise CancelledError
+
+    def judge(self, resource: Resource, known: Callable[[], Iterable[Resource]]) -> None:
+        """Has the policies judge what a resource is to become; `known` gives all resources.
+
+        Raises:
+            PolicyError: it must not become so.
+        """
+        if self.policies is not None and self.policies.active:
+            self.policies.judge(resource, known())
 
     def begin(self, kind: str, resource: Resource) -> PendingOperation | None:
         """Announces an effect in the state; None in a preview, which has none."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from pulumi.runtime.proto import resource_pb2
 
 from lab.engine import display
+from lab.engine import policies as policy_packs
 from lab.engine.backend import ORGANIZATION, Backend, StackName
 from lab.engine.config import StackConfig, Value
 from lab.engine.deletion import delete_all
@@ -23,6 +26,7 @@ from lab.engine.errors import EngineError
 from lab.engine.events import Events, FileLog, Sink, StreamLog
 from lab.engine.monitor import EngineService, Monitor, Server
 from lab.engine.operation import CancelledError, Operation
+from lab.engine.policies import Policies, PolicyPack
 from lab.engine.program import PARALLEL, Inline, Local, Program, Run
 from lab.engine.project import Project
 from lab.engine.providers import ProviderError
@@ -50,6 +54,8 @@ class Options:
     suppress_outputs: bool = False
     message: str = ""
     exec_kind: str = ""
+    policy_packs: tuple[Path, ...] = ()
+    policy_configs: tuple[Path, ...] = ()
 
 
 class Session:
@@ -97,21 +103,36 @@ class Session:
         registry = Registry(addresses(), Surroundings(server.address, root, root, options.preview))
         stack.callback(registry.close)
 
-        operation = self._operation(snapshot, registry, events)
+        policies = self._policies(stack, server.address, events)
+        operation = self._operation(snapshot, registry, events, policies)
         started = time.time()
         clock = time.monotonic()
         self._announce(events, base.pending)
         failure: str | None = None
         with self._interrupts(registry, program):
             try:
+                policies.connect()
                 failure = self._work(operation, server.address, program)
             except CancelledError:
-                failure = f"{options.kind} canceled"
+                failure = None if policies.stopping else f"{options.kind} canceled"
             except (EngineError, ProviderError) as error:
                 failure = str(error)
+        if failure is None and policies.violated:
+            failure = f"{options.kind} failed: mandatory policies are violated"
         if failure is None and events.errors:
             failure = f"{options.kind} failed"
-        seconds = time.monotonic() - clock
+        return self._conclude(events, digest, snapshot, failure, (started, time.monotonic() - clock))
+
+    def _conclude(
+        self,
+        events: Events,
+        digest: display.Digest,
+        snapshot: Snapshot,
+        failure: str | None,
+        times: tuple[float, float],
+    ) -> int:
+        """Records and shows what came of it; `times` are when it began and how many seconds it took."""
+        options, (started, seconds) = self._options, times
         changed = {op: count for op, count in events.counts.items() if op not in {"same", "read"}}
         if failure is None and options.expect_no_changes and changed:
             failure = "no changes were expected but changes " + (
@@ -128,6 +149,8 @@ class Session:
             if not options.suppress_outputs and options.kind != "destroy":
                 display.print_outputs(outputs)
             display.print_summary(events.counts, seconds, preview=options.preview)
+        for line in digest.violations:
+            print(line, file=sys.stderr)
         if failure is not None:
             display.print_error(events.redact(failure))
             return 255
@@ -159,7 +182,7 @@ class Session:
         snapshot = Snapshot(
             base, self._config.crypter(base.salt), None if self._options.preview else self._store
         )
-        return self._operation(snapshot, operation.registry, operation.events, operation)
+        return replace(operation, snapshot=snapshot)
 
     def _run_program(self, operation: Operation, engine: str, program: Program) -> str | None:
         deployment = Deployment(operation)
@@ -195,12 +218,14 @@ class Session:
             return failure or f"{self._options.kind} failed"
         if deployment.failed:
             return f"{self._options.kind} failed"
+        if operation.policies is not None and not operation.policies.judge_stack(deployment.done()):
+            return None  # That says it all.
         left = operation.snapshot.remaining()
         everything = [*left, *deployment.known()]
         return None if delete_all(operation, left, everything) else f"{self._options.kind} failed"
 
     def _operation(
-        self, snapshot: Snapshot, registry: Registry, events: Events, before: Operation | None = None
+        self, snapshot: Snapshot, registry: Registry, events: Events, policies: Policies
     ) -> Operation:
         return Operation(
             project=self._project.name,
@@ -209,10 +234,30 @@ class Session:
             snapshot=snapshot,
             registry=registry,
             events=events,
-            interrupted=before.interrupted if before else self._interrupted,
+            interrupted=self._interrupted,
             provider_config=self._provider_config,
             read_stack=self._read_stack,
+            policies=policies,
         )
+
+    def _policies(self, stack: ExitStack, engine: str, events: Events) -> Policies:
+        """Starts the policy packs that the command line names."""
+        options = self._options
+        if len(options.policy_configs) > len(options.policy_packs):
+            raise EngineError("--policy-pack-config is given more often than --policy-pack")
+        around = policy_packs.Surroundings(
+            engine_address=engine,
+            project=self._project.name,
+            stack=self._stack.name,
+            preview=options.preview,
+            config={key: value.text for key, value in self._values.items()},
+            secret_keys=[key for key, value in self._values.items() if value.secret],
+        )
+        packs = []
+        for folder, config in zip_longest(options.policy_packs, options.policy_configs):
+            packs.append(PolicyPack(folder, config, around))
+            stack.callback(packs[-1].stop)
+        return Policies(packs, events, preview=options.preview)
 
     def _provider_config(self, package: str) -> Properties:
         """What the stack's configuration says of a package."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from lab.engine import light
 from lab.engine.errors import EngineError
@@ -59,6 +60,8 @@ def _operate(kind: str, arguments: Arguments) -> int:
         suppress_outputs=arguments.has("--suppress-outputs"),
         message=arguments.get("--message") or "",
         exec_kind=arguments.get("--exec-kind") or "",
+        policy_packs=_folders(arguments, "--policy-pack"),
+        policy_configs=_folders(arguments, "--policy-pack-config"),
     )
     if not options.preview and not arguments.has("--skip-preview"):
         agreed = arguments.has("--yes")
@@ -77,3 +80,9 @@ def _operate(kind: str, arguments: Arguments) -> int:
         project.settings_file(stack.name).unlink(missing_ok=True)
         print(f"The resources in the stack have been deleted; stack {stack.name!r} has been removed")
     return code
+
+
+def _folders(arguments: Arguments, flag: str) -> tuple[Path, ...]:
+    """The paths of a flag that may be given several times, or once with several by commas."""
+    given = arguments.flags.get(flag, ())
+    return tuple(Path(path).resolve() for text in given for path in text.split(",") if path)
