@@ -23,6 +23,7 @@ from lab.world import WORLD, LabError, World
 
 PORT = 3306
 SCHEMA = "boss"
+CORESTONE = "corestone"
 UPLINK = "203.0.113.31"  # the database host's own end of the link to the internet; serves nothing
 PROCESS = "huawei-rds"
 INSTALL_SECONDS = 60.0
@@ -37,6 +38,7 @@ init_file = {init}
 bind_address = 0.0.0.0
 port = {port}
 skip_name_resolve = ON
+default_time_zone = +00:00
 max_connections = 200
 character_set_server = utf8mb4
 performance_schema = OFF
@@ -128,6 +130,7 @@ class HuaweiDatabase:
         self._admitted: set[str] = set()
         ca = str(tls.ca) if tls else None
         self.application = Login(DATABASE_NAME, PORT, SCHEMA, "boss", secrets.token_urlsafe(18), ca=ca)
+        self.corestone = Login(DATABASE_NAME, PORT, CORESTONE, "corestone", secrets.token_urlsafe(18), ca=ca)
         self.administrator = Login(DATABASE_INTERNAL, PORT, SCHEMA, "root", secrets.token_urlsafe(18), ca=ca)
         self.operator = Login(
             "localhost", PORT, SCHEMA, "root", secrets.token_urlsafe(18), unix_socket=str(self._socket)
@@ -218,13 +221,11 @@ class HuaweiDatabase:
 
     def _accounts(self) -> str:
         """What the server runs before it accepts anybody; one statement a line."""
-        boss, administrator, operator = self.application, self.administrator, self.operator
+        administrator, operator = self.administrator, self.operator
         statements = [
             "SET SESSION sql_log_bin = 0",  # accounts are the cloud's own and no part of what is replicated
-            f"CREATE DATABASE IF NOT EXISTS {SCHEMA} CHARACTER SET utf8mb4",
             f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{operator.password}'",
-            f"CREATE OR REPLACE USER '{boss.user}'@'%' IDENTIFIED BY '{boss.password}'",
-            f"GRANT {_APPLICATION_RIGHTS} ON {SCHEMA}.* TO '{boss.user}'@'%'",
+            *(statement for login in (self.application, self.corestone) for statement in _schema(login)),
             f"CREATE OR REPLACE USER '{administrator.user}'@'%' IDENTIFIED BY '{administrator.password}'",
             f"GRANT {_ADMINISTRATOR_RIGHTS} ON *.* TO '{administrator.user}'@'%' WITH GRANT OPTION",
         ]
@@ -236,6 +237,15 @@ class HuaweiDatabase:
         except (pymysql.MySQLError, OSError):
             return False
         return True
+
+
+def _schema(login: Login) -> list[str]:
+    """A service's schema, and who uses it."""
+    return [
+        f"CREATE DATABASE IF NOT EXISTS {login.name} CHARACTER SET utf8mb4",
+        f"CREATE OR REPLACE USER '{login.user}'@'%' IDENTIFIED BY '{login.password}'",
+        f"GRANT {_APPLICATION_RIGHTS} ON {login.name}.* TO '{login.user}'@'%'",
+    ]
 
 
 def connect(login: Login, *, timeout: float = 5.0) -> pymysql.connections.Connection[pymysql.cursors.Cursor]:

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from cutover.session import Session
 from lab import topology
-from lab.clouds import DOMAIN, ZONE, Clouds
+from lab.clouds import DOMAIN, Clouds
 from lab.kills import Killer
 from lab.options import REPOSITORY, Options
 from lab.people import People
-from lab.project import Overlay, copy_project, describe
+from lab.project import copy_project, describe, read_settings
 from lab.setup import find_tools
 from lab.verdict import World, look, summary, wrong_traffic
 from lab.world import LabError, enter, inside_world
@@ -85,7 +85,7 @@ class _Rehearsal:
         self._progress(
             f"engine: the {self._engine} pulumi; DNS answers TTLs divided by {self._options.ttl_divisor}"
         )
-        overlay = self._overlay()
+        overlay = self._clouds.overlay(read_settings(REPOSITORY, ENVIRONMENT))
         for line in ("the lab's addresses over the settings of a copy:", *describe(overlay)):
             self._progress(line)
         copy_project(REPOSITORY, self._project, ENVIRONMENT, overlay)
@@ -101,14 +101,6 @@ class _Rehearsal:
         time.sleep(_COOL_DOWN_SECONDS)
         self._clouds.supervisor.check()
         return self._judge(outcome)
-
-    def _overlay(self) -> Overlay:
-        return {
-            ("cloudflare", "zones", ZONE): self._clouds.zone_id,
-            ("domains", 0, "record_id"): self._clouds.record_id,
-            ("domains", 0, "source"): topology.HUAWEI_INGRESS,
-            ("database", "source", "eip"): topology.DATABASE_EIP,
-        }
 
     def _up(self, stack: str) -> None:
         self._progress(f"pulumi up {stack}")

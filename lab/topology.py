@@ -1,7 +1,7 @@
 """Where everything in a lab stands: hosts, addresses and the links between them.
 
 The ranges are those kept for documentation (RFC 5737): 203.0.113.0/24 is the internet, 198.51.100.0/24 holds
-the two private networks, 192.0.2.0/24 the pods and services inside each cluster.
+the private networks, 192.0.2.0/24 the pods and services inside each cluster.
 """
 
 from __future__ import annotations
@@ -44,24 +44,47 @@ HUAWEI = Place("huawei", node="198.51.100.10", api="203.0.113.12")
 HUAWEI_INGRESS = "203.0.113.10"
 HUAWEI_NAT = "203.0.113.11"
 AWS = Place("aws", node="198.51.100.138", api="198.51.100.138")
+# clusters of others, whose workloads call the services; the first has a private link to Huawei's network
+AUTOMATA = Place("automata", node="198.51.100.50", api="203.0.113.14")
+TRUEWATCH_1 = Place("truewatch-1", node="198.51.100.60", api="203.0.113.16")
+TRUEWATCH_2 = Place("truewatch-2", node="198.51.100.70", api="203.0.113.18")
+PLACES = (HUAWEI, AWS, AUTOMATA, TRUEWATCH_1, TRUEWATCH_2)
+CALLERS_NAT = {AUTOMATA: "203.0.113.13", TRUEWATCH_1: "203.0.113.15", TRUEWATCH_2: "203.0.113.17"}
 
 
 def build(world: World) -> None:
-    """Make the hosts of both clouds and connect them; `attach_aws` gives AWS its public addresses."""
+    """Make the hosts of all clusters and connect them; `attach_aws` gives AWS its public addresses."""
     for address in (AWS_API, CLOUDFLARE_API, PUBLIC_DNS, USERS):
         world.address(WORLD, address)
     world.resolver(WORLD, PUBLIC_DNS)
 
     world.add_host(HUAWEI.host, nameserver=HUAWEI.node)
-    world.link(WORLD, HUAWEI.host, INTERNET_GATEWAY, HUAWEI_NAT)
-    world.route(HUAWEI.host, "default", INTERNET_GATEWAY, source=HUAWEI_NAT)
-    for address in (HUAWEI_INGRESS, HUAWEI.api):
-        world.address(HUAWEI.host, address)
-        world.route(WORLD, address, HUAWEI_NAT)
+    _connect(world, HUAWEI, HUAWEI_NAT, [HUAWEI_INGRESS, HUAWEI.api])
+    world.add_host(DATABASE_HOST)
+    world.link(HUAWEI.host, DATABASE_HOST, HUAWEI.node, DATABASE_INTERNAL)
 
+    world.add_host(AWS.host, nameserver=PUBLIC_DNS)
+    world.link(WORLD, AWS.host, AWS_GATEWAY, AWS.node)
+    world.route(AWS.host, "default", AWS_GATEWAY)
+
+    for place, nat in CALLERS_NAT.items():
+        world.add_host(place.host, nameserver=PUBLIC_DNS)
+        _connect(world, place, nat, [place.api])
+    world.link(HUAWEI.host, AUTOMATA.host, HUAWEI.node, AUTOMATA.node)
+    for place in (TRUEWATCH_1, TRUEWATCH_2):
+        world.address(place.host, place.node)
+
+
+def _connect(world: World, place: Place, nat: str, addresses: list[str]) -> None:
+    """Link a cluster's host to the internet, where it also has these addresses."""
+    world.link(WORLD, place.host, INTERNET_GATEWAY, nat)
+    world.route(place.host, "default", INTERNET_GATEWAY, source=nat)
+    for address in addresses:
+        world.address(place.host, address)
+        world.route(WORLD, address, nat)
     # pods leave the cluster under the address of the device by which they leave: the NAT's, or the node's
     world.nft(
-        HUAWEI.host,
+        place.host,
         f"""
         table ip cluster_edge {{
             chain postrouting {{
@@ -71,13 +94,6 @@ def build(world: World) -> None:
         }}
         """,
     )
-
-    world.add_host(DATABASE_HOST)
-    world.link(HUAWEI.host, DATABASE_HOST, HUAWEI.node, DATABASE_INTERNAL)
-
-    world.add_host(AWS.host, nameserver=PUBLIC_DNS)
-    world.link(WORLD, AWS.host, AWS_GATEWAY, AWS.node)
-    world.route(AWS.host, "default", AWS_GATEWAY)
 
 
 def attach_aws(world: World, nat_address: str, ingress_addresses: list[str]) -> None:

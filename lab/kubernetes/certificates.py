@@ -52,9 +52,13 @@ class Authority:
         """A certificate by which the Kubernetes API knows its bearer as `user`, a member of `groups`."""
         return self._issue(user, groups, (), ExtendedKeyUsageOID.CLIENT_AUTH)
 
-    def server(self, name: str, alternatives: Sequence[str]) -> KeyPair:
-        """A certificate for a server known by `alternatives`, each a DNS name or an IP address."""
-        return self._issue(name, (), alternatives, ExtendedKeyUsageOID.SERVER_AUTH)
+    def server(self, name: str, alternatives: Sequence[str], *, days: float | None = None) -> KeyPair:
+        """A certificate for a server known by `alternatives`, each a DNS name or an IP address.
+
+        It expires in `days`, or did where that is negative; without it, it outlives the lab.
+        """
+        lifetime = _VALID_FOR if days is None else timedelta(days=days)
+        return self._issue(name, (), alternatives, ExtendedKeyUsageOID.SERVER_AUTH, lifetime)
 
     def _issue(
         self,
@@ -62,6 +66,7 @@ class Authority:
         organizations: Sequence[str],
         alternatives: Sequence[str],
         purpose: x509.ObjectIdentifier,
+        lifetime: timedelta = _VALID_FOR,
     ) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
@@ -70,7 +75,7 @@ class Authority:
                 x509.NameAttribute(NameOID.COMMON_NAME, common_name),
             ]
         )
-        builder = _builder(subject, self._certificate.subject, key.public_key())
+        builder = _builder(subject, self._certificate.subject, key.public_key(), lifetime)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
@@ -90,17 +95,21 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    lifetime: timedelta = _VALID_FOR,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
+    end = now + lifetime
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + _VALID_FOR)
+        .not_valid_before(min(now, end) - _CLOCK_SKEW)
+        .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 

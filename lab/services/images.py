@@ -7,15 +7,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 REGISTRY = "registry.example"
+MIRROR = "registry.aws.example"
+"""The target's own registry: it holds the same images."""
+INGRESS_IMAGE = "registry.k8s.io/ingress-nginx/controller"
+TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 REPOSITORY = Path(__file__).resolve().parents[2]
+NAMES = ("boss", "corestone", "invoice-exporter", "automata", "inner-app", "kodo")
 
 
-def images(python: str = sys.executable, repository: Path = REPOSITORY) -> dict[str, Mapping[str, object]]:
-    """Images by name without a tag, with `entrypoint` and `env`; the node agent itself has public ones."""
-    return {f"{REGISTRY}/boss": _python_module("lab.services.boss", python, repository)}
+def images(
+    authority: str = "", python: str = sys.executable, repository: Path = REPOSITORY
+) -> dict[str, Mapping[str, object]]:
+    """Images by name without a tag; the node agent itself has public ones.
+
+    `authority`: PEM of what signs the certificates of the lab's domains, which the images trust.
+    """
+    found = {
+        f"{registry}/{name}": _image([python, "-m", "lab.services", name], authority, repository)
+        for registry in (REGISTRY, MIRROR)
+        for name in NAMES
+    }
+    ingress = [python, "-m", "lab.kubernetes.ingress"]
+    return {**found, INGRESS_IMAGE: _image(ingress, "", repository)}
 
 
-def _python_module(module: str, python: str, repository: Path) -> Mapping[str, object]:
-    entrypoint: Sequence[str] = [python, "-m", module]
+def _image(entrypoint: Sequence[str], authority: str, repository: Path) -> Mapping[str, object]:
     environment = {"PYTHONPATH": str(repository), "PYTHONUNBUFFERED": "1"}
-    return {"entrypoint": entrypoint, "env": environment}
+    if not authority:
+        return {"entrypoint": entrypoint, "env": environment}
+    environment["SSL_CERT_FILE"] = TRUSTED
+    return {"entrypoint": entrypoint, "env": environment, "files": {TRUSTED: authority}}

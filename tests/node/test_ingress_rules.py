@@ -158,7 +158,13 @@ def test_tables_in_lua() -> None:
 
 
 def test_nginx_listens_where_it_is_told_and_repeats_no_post() -> None:
-    text = configuration(["203.0.113.10", "203.0.113.64"], Path("/lab/ingress"), Path("/modules"), 1024)
+    text = configuration(
+        ["203.0.113.10", "203.0.113.64"],
+        Path("/lab/ingress"),
+        Path("/modules"),
+        1024,
+        Path("/lab/access.log"),
+    )
     for address in ("203.0.113.10", "203.0.113.64"):
         assert f"listen {address}:80 default_server;" in text
         assert f"listen {address}:443 ssl http2 default_server;" in text

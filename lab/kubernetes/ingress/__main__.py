@@ -135,7 +135,7 @@ def _says(ingress: Object, addresses: Sequence[str]) -> bool:
 async def _serve(options: argparse.Namespace) -> None:
     folder: Path = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    nginx = Nginx(options.listen, folder)
+    nginx = Nginx(options.listen, folder, options.access_log)
     async with Api(load_kubeconfig(options.kubeconfig, options.context)) as api:
         controller = Controller(api, nginx, options.ingress_class, options.listen, folder)
         main = asyncio.ensure_future(controller.run())
@@ -159,6 +159,7 @@ def main() -> int:
         "--listen", action="append", required=True, help="address to serve on; may be repeated"
     )
     parser.add_argument("--folder", type=Path, required=True, help="configuration, access.log")
+    parser.add_argument("--access-log", type=Path, help="the access log, if not in the folder")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     problems: list[str] = []

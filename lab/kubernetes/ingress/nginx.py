@@ -30,7 +30,9 @@ class NginxError(Exception):
     """nginx could not be started, or did not take a table."""
 
 
-def configuration(listen: Sequence[str], folder: Path, modules: Path, connections: int) -> str:
+def configuration(
+    listen: Sequence[str], folder: Path, modules: Path, connections: int, access_log: Path
+) -> str:
     """The text of nginx.conf."""
     plain = "\n".join(f"        listen {address}:80 default_server;" for address in listen)
     secure = "\n".join(f"        listen {address}:443 ssl http2 default_server;" for address in listen)
@@ -66,7 +68,7 @@ http {{
         if not done then ngx.log(ngx.ERR, problem) end
     }}
     log_format requests escape=json '{json_line}';
-    access_log {folder}/access.log requests;
+    access_log {access_log} requests;
     server_tokens off;
     keepalive_timeout 75s;
     keepalive_requests 100000;
@@ -146,8 +148,10 @@ def _connections() -> int:
 class Nginx:
     """One nginx and its files in `folder`."""
 
-    def __init__(self, listen: Sequence[str], folder: Path) -> None:
+    def __init__(self, listen: Sequence[str], folder: Path, access_log: Path | None = None) -> None:
+        """`access_log`: one JSON object a request; by default a file in the folder."""
         self._listen = listen
+        self._access_log = access_log or folder / "access.log"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -163,7 +167,7 @@ class Nginx:
         )
         write_private(self._folder / "default.pem", fake.certificate + fake.key)
         path = self._folder / "nginx.conf"
-        path.write_text(configuration(self._listen, self._folder, found[0], _connections()), encoding="utf-8")
+        path.write_text(self._configuration(found[0]), encoding="utf-8")
         # a session of its own, so that a signal to our group does not end it before us; it ends with us
         argv = ["setpriv", "--pdeathsig", "TERM", program, "-c", str(path), "-e", "stderr"]
         self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -177,6 +181,9 @@ class Nginx:
                     await asyncio.sleep(0.02)
         except TimeoutError as error:
             raise NginxError(f"nginx did not serve within {_START_SECONDS:.0f} s") from error
+
+    def _configuration(self, modules: Path) -> str:
+        return configuration(self._listen, self._folder, modules, _connections(), self._access_log)
 
     async def _answers(self) -> bool:
         try:

@@ -1,0 +1,127 @@
+"""The workspace instance: from here, in the AWS network, an operator, Pulumi and the cutover work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.clouds.internet import Internet, module
+from lab.database import Login
+from lab.engine.launcher import write_launcher
+from lab.setup import Tools
+from lab.supervisor import Supervisor
+from lab.topology import AWS
+from lab.world import LabError, World
+
+_TIMEOUT_SECONDS = 900.0
+
+
+class Workstation:
+    """Runs commands with standard variables alone: nothing in them speaks of a lab.
+
+    `trusted`: a PEM file of the authorities that it trusts.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        world: World,
+        supervisor: Supervisor,
+        tools: Tools,
+        internet: Internet,
+        *,
+        kubeconfig: Path,
+        trusted: Path,
+        passphrase: Path,
+        database: Login,
+    ) -> None:
+        self._folder = folder
+        self._world = world
+        self._supervisor = supervisor
+        self._tools = tools
+        self._internet = internet
+        self._kubeconfig = kubeconfig
+        self._trusted = trusted
+        self._passphrase = passphrase
+        self._database = database
+        self.bin = folder / "bin"
+
+    def start_providers(self) -> None:
+        """Start the Pulumi providers that the lab's engine attaches to. Raises LabError."""
+        ports = self._folder / "provider-ports"
+        argv = [*module("lab.providers"), "--write-ports", str(ports)]
+        self._supervisor.start("providers", argv, host=AWS.host, env=self._clients(), ready=ports.exists)
+        self.bin.mkdir(exist_ok=True)
+
+    def use_engine(self, engine: str) -> str:
+        """Put `official` or the `lab`'s pulumi first on PATH; gives which one it is.
+
+        An empty choice takes the official one where it is on PATH. Raises LabError where it is asked for
+        and absent.
+        """
+        official = shutil.which("pulumi")
+        if engine == "official" and official is None:
+            raise LabError(
+                "ENGINE=official, but no `pulumi` is on PATH: install the official CLI, or ENGINE=lab"
+            )
+        if engine == "official" or (engine == "" and official is not None):
+            (self.bin / "pulumi").symlink_to(str(official))
+            return "official"
+        write_launcher(self.bin)
+        return "lab"
+
+    def environment(self) -> dict[str, str]:
+        """The operator's environment."""
+        state = self._folder / "state"
+        # what a killed runner leaves behind goes with the lab
+        temporary = self._folder / "tmp"
+        for folder in (state, temporary):
+            folder.mkdir(exist_ok=True)
+        path = [str(self.bin), str(Path(sys.executable).parent), str(self._tools.kubectl.parent)]
+        return {
+            **os.environ,
+            **self._clients(),
+            "PATH": os.pathsep.join([*path, os.environ["PATH"]]),
+            "TMPDIR": str(temporary),
+            "PULUMI_HOME": str(self._folder / "pulumi-home"),
+            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase),
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DEBUG_PROVIDERS": (self._folder / "provider-ports").read_text().strip(),
+            "SSL_CERT_FILE": str(self._trusted),
+            "LANDFALL_SOURCE_DATABASE_USER": self._database.user,
+            "LANDFALL_SOURCE_DATABASE_PASSWORD": self._database.password,
+        }
+
+    def _clients(self) -> dict[str, str]:
+        return {**self._internet.environment, "KUBECONFIG": str(self._kubeconfig)}
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        capture: bool = True,
+        timeout: float = _TIMEOUT_SECONDS,
+        extra: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end. `timeout` in seconds."""
+        return subprocess.run(
+            self._world.command(AWS.host, argv),
+            cwd=cwd,
+            env={**self.environment(), **(extra or {})},
+            capture_output=capture,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+
+    def start(self, argv: Sequence[str], *, cwd: Path, extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start a command; it writes to this terminal."""
+        environment = {**self.environment(), **extra}
+        return subprocess.Popen(self._world.command(AWS.host, argv), cwd=cwd, env=environment)
