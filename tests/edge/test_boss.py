@@ -17,9 +17,12 @@ import pytest
 import redis.asyncio as redis
 
 from lab.database import Login, connect
-from lab.services.boss import Boss, Settings, SettingsError
-from lab.services.ledger import DatabaseSettings, Ledger, Row
+from lab.services.accounts import create_accounts
+from lab.services.boss import Boss, Settings
+from lab.services.database import DatabaseSettings, Pool
+from lab.services.ledger import TABLES, Ledger, Row
 from lab.services.usage import BUFFER, UsageBuffer
+from lab.services.variables import SettingsError
 from tests.edge.conftest import free_port
 from tests.edge.support import LOOPBACK, eventually, run
 
@@ -72,9 +75,10 @@ async def pod(variables: dict[str, str]) -> AsyncIterator[Pod]:
     """A BOSS that listens; it is stopped gracefully at the end."""
     settings = Settings.from_environment(variables)
     async with aiohttp.ClientSession() as session:
-        running = Pod(Boss(settings), session, f"http://{LOOPBACK}:{settings.port}")
+        port = settings.serving.port
+        running = Pod(Boss(settings), session, f"http://{LOOPBACK}:{port}")
         try:
-            await _listening(settings.port)
+            await _listening(port)
             yield running
         finally:
             await running.stop()
@@ -146,6 +150,86 @@ def test_a_body_that_is_no_record_is_refused(database: Login, redis_port: int, b
             assert rows(database, "records") == []
 
     run(test)
+
+
+def test_a_session_lives_in_redis_alone(database: Login, redis_port: int) -> None:
+    with connect(database) as connection:
+        create_accounts(connection, "boss", {"user-1": "right"})
+
+    async def me(boss: Pod, token: object) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with boss.session.get(f"{boss.base}/me", headers=headers) as response:
+            return response.status
+
+    async def test() -> None:
+        async with (
+            pod(environment(database, redis_port)) as boss,
+            redis.Redis(host=LOOPBACK, port=redis_port) as client,
+        ):
+            assert await boss.post("/login", {"user": "user-1", "password": "wrong"}) == 401
+            assert await boss.post("/login", {"user": "user-2", "password": "right"}) == 401
+            assert await boss.post("/login", {"user": "user-1"}) == 400
+            login = {"user": "user-1", "password": "right"}
+            async with boss.session.post(f"{boss.base}/login", json=login) as response:
+                assert response.status == 201
+                token = (await response.json())["token"]
+            assert await me(boss, token) == 200
+            assert await me(boss, "another") == 401
+            assert [key async for key in client.scan_iter()] == [f"session:boss:{token}".encode()]
+            assert 0 < await client.ttl(f"session:boss:{token}") <= 3600
+            await client.flushall()
+            assert await me(boss, token) == 401
+
+    run(test)
+
+
+def test_records_are_read_in_their_order_from_where_a_reader_stands(database: Login, redis_port: int) -> None:
+    async def test() -> None:
+        async with pod(environment(database, redis_port)) as boss:
+            await boss.get("/readyz")
+            sent = [item() for _ in range(3)]
+            for body in sent:
+                await boss.post("/records", body)
+            async with boss.session.get(f"{boss.base}/records?after=1") as response:
+                found = await response.json()
+            assert found == [{**body, "seq": number} for number, body in enumerate(sent[1:], 2)]
+            assert (await boss.get("/records"))[0] == 400
+
+    run(test)
+
+
+def test_a_report_that_is_sent_twice_is_there_twice(database: Login, redis_port: int) -> None:
+    report = {"id": str(uuid.uuid4()), "day": "2026-02-01", "total": "10.00"}
+
+    async def test() -> None:
+        async with pod(environment(database, redis_port)) as boss:
+            await boss.get("/readyz")
+            assert [await boss.post("/reports", report) for _ in range(2)] == [201, 201]
+            assert await boss.post("/reports", {**report, "day": "yesterday"}) == 400
+
+    run(test)
+    with connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id, CAST(day AS CHAR), total FROM reports")
+        assert cursor.fetchall() == ((report["id"], report["day"], Decimal("10.00")),) * 2
+
+
+def test_each_request_but_a_probe_is_in_the_log_without_its_token(
+    database: Login, redis_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def test() -> None:
+        async with pod(environment(database, redis_port)) as boss:
+            await boss.get("/readyz")
+            body = item()
+            await boss.post("/records", body)
+            await boss.get(f"/records/{body['id']}")
+
+    run(test)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["method"], line["path"], line["status"]) for line in lines] == [
+        ("POST", "/records", 201),
+        ("GET", "/records/{id}", 200),
+    ]
+    assert {line["client"] for line in lines} == {LOOPBACK}
 
 
 def test_usage_is_committed_from_the_buffer(database: Login, redis_port: int) -> None:
@@ -258,8 +342,9 @@ class _Interrupted(Ledger):
 
 def test_a_commit_whose_answer_was_lost_is_not_committed_again(database: Login, redis_port: int) -> None:
     async def test() -> None:
-        ledger = _Interrupted(database_settings(database))
-        await ledger.prepare()
+        pool = Pool(database_settings(database), TABLES)
+        ledger = _Interrupted(pool)
+        await pool.prepare()
         async with redis.Redis(host=LOOPBACK, port=redis_port, decode_responses=True) as client:
             buffer = UsageBuffer(client, ledger, "boss-0", 0.05)
             sent = [Row(str(uuid.uuid4()), Decimal("1.00")) for _ in range(3)]
@@ -271,7 +356,7 @@ def test_a_commit_whose_answer_was_lost_is_not_committed_again(database: Login, 
             await buffer.push(sent_later := Row(str(uuid.uuid4()), Decimal("2.00")))
             assert await buffer.flush(5.0)
             assert await client.keys("boss:*") == []
-        await ledger.close()
+        await pool.close()
         assert rows(database, "usage_records") == [row.client_id for row in (*sent, sent_later)]
 
     run(test)
@@ -279,15 +364,16 @@ def test_a_commit_whose_answer_was_lost_is_not_committed_again(database: Login, 
 
 def test_a_restarted_container_takes_up_its_own_list(database: Login, redis_port: int) -> None:
     async def test() -> None:
-        ledger = Ledger(database_settings(database))
-        await ledger.prepare()
+        pool = Pool(database_settings(database), TABLES)
+        ledger = Ledger(pool)
+        await pool.prepare()
         committed, left = str(uuid.uuid4()), str(uuid.uuid4())
         await ledger.add_usage([Row(committed, Decimal("1.00"))], maybe_committed=False)
         async with redis.Redis(host=LOOPBACK, port=redis_port, decode_responses=True) as client:
             for client_id in (committed, left):
                 await client.rpush(PROCESSING, json.dumps({"id": client_id, "amount": "1.00"}))
             assert await UsageBuffer(client, ledger, "boss-0", 0.05).flush(5.0)
-        await ledger.close()
+        await pool.close()
         assert rows(database, "usage_records") == [committed, left]
 
     run(test)
@@ -297,13 +383,14 @@ def test_what_cannot_be_flushed_stays_in_redis_and_is_said(
     redis_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
-        ledger = Ledger(replace(database_settings(Login(LOOPBACK, free_port(), "boss", "boss", "x"))))
+        pool = Pool(database_settings(Login(LOOPBACK, free_port(), "boss", "boss", "x")), TABLES)
+        ledger = Ledger(pool)
         async with redis.Redis(host=LOOPBACK, port=redis_port, decode_responses=True) as client:
             buffer = UsageBuffer(client, ledger, "boss-0", 0.05)
             await buffer.push(Row(str(uuid.uuid4()), Decimal("1.00")))
             assert not await buffer.flush(1.0)
             assert await client.llen(PROCESSING) == 1
-        await ledger.close()
+        await pool.close()
 
     run(test)
     assert "stay in Redis" in caplog.text
