@@ -39,13 +39,6 @@ def copy_project(repository: Path, folder: Path, environment: str, overlay: Over
     return folder
 
 
-def read_settings(repository: Path, environment: str) -> Mapping[str, Any]:
-    """The tracked settings of an environment, as they stand in its file."""
-    document = yaml.safe_load((repository / f"Pulumi.{environment}.yaml").read_text())
-    settings: Mapping[str, Any] = document["config"]["landfall:environment"]
-    return settings
-
-
 def _set(document: Any, keys: tuple[str | int, ...], value: object) -> None:
     for key in keys[:-1]:
         try:

@@ -19,7 +19,7 @@ from lab.clouds import DOMAIN, Clouds
 from lab.kills import Killer
 from lab.options import REPOSITORY, Options
 from lab.people import People
-from lab.project import copy_project, describe, read_settings
+from lab.project import copy_project, describe
 from lab.setup import find_tools
 from lab.verdict import World, look, summary, wrong_traffic
 from lab.world import LabError, enter, inside_world
@@ -85,7 +85,7 @@ class _Rehearsal:
         self._progress(
             f"engine: the {self._engine} pulumi; DNS answers TTLs divided by {self._options.ttl_divisor}"
         )
-        overlay = self._clouds.overlay(read_settings(REPOSITORY, ENVIRONMENT))
+        overlay = self._clouds.overlay(REPOSITORY / f"Pulumi.{ENVIRONMENT}.yaml")
         for line in ("the lab's addresses over the settings of a copy:", *describe(overlay)):
             self._progress(line)
         copy_project(REPOSITORY, self._project, ENVIRONMENT, overlay)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import yaml
 
 from lab import topology
 from lab.clouds.cluster import Cluster
@@ -133,8 +134,9 @@ class Clouds:
         """See Workstation."""
         return self.workstation.use_engine(engine)
 
-    def overlay(self, settings: Mapping[str, Any]) -> Overlay:
-        """The lab's facts over an environment's settings, for the domains that they declare."""
+    def overlay(self, settings_file: Path) -> Overlay:
+        """The lab's facts over an environment's settings, for the domains that the file declares."""
+        settings = yaml.safe_load(settings_file.read_text())["config"]["landfall:environment"]
         found: dict[tuple[str | int, ...], object] = {
             ("cloudflare", "zones", ZONE): self.internet.zone_id,
             ("database", "source", "eip"): topology.DATABASE_EIP,
