@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -17,7 +18,10 @@ VALID_FOR = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class _Slip:
-    """An approval on its way: good for one plan, one step, one round of that step, and one day."""
+    """An approval on its way: good for one plan, one step, one round of that step, and one day.
+
+    It is good for what was asked when it was given, and for nothing else.
+    """
 
     step: str
     by: str
@@ -25,7 +29,13 @@ class _Slip:
     at: str
     plan_hash: str
     round: int
+    asked: str
     expires: str
+
+
+def digest(asked: str) -> str:
+    """What stands for the text of a question."""
+    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 class Approvals:
@@ -35,8 +45,8 @@ class Approvals:
         self.folder = folder
         self._clock = clock
 
-    def give(self, step: str, by: str, note: str, plan_hash: str, round_: int) -> Approval:
-        """Leaves an approval for the runner. Raises JournalError where it cannot be written."""
+    def give(self, step: str, by: str, note: str, *, asked: str, plan_hash: str, round_: int) -> Approval:
+        """Leaves an approval of what was asked for the runner. Raises JournalError where it cannot."""
         now = self._clock.now()
         slip = _Slip(
             step=step,
@@ -45,6 +55,7 @@ class Approvals:
             at=now.isoformat(timespec="seconds"),
             plan_hash=plan_hash,
             round=round_,
+            asked=digest(asked),
             expires=(now + VALID_FOR).isoformat(timespec="seconds"),
         )
         path = self._path(step)
@@ -56,9 +67,9 @@ class Approvals:
             temporary.replace(path)
         except OSError as error:
             raise JournalError(f"the approval of {step} could not be written to {path}: {error}") from error
-        return Approval(step, by, note, slip.at)
+        return Approval(step, by, note, slip.at, slip.asked)
 
-    def take(self, step: str, plan_hash: str, round_: int) -> Approval | None:
+    def take(self, step: str, asked: str, plan_hash: str, round_: int) -> Approval | None:
         """The approval of a step, if there is one and it is good.
 
         Raises:
@@ -71,10 +82,15 @@ class Approvals:
             return None
         except (OSError, ValueError, TypeError) as error:
             raise JournalError(f"the approval in {path} cannot be read ({error}); approve again") from error
-        good = (slip.step, slip.plan_hash, slip.round) == (step, plan_hash, round_)
+        good = (slip.step, slip.asked, slip.plan_hash, slip.round) == (
+            step,
+            digest(asked),
+            plan_hash,
+            round_,
+        )
         if not good or datetime.fromisoformat(slip.expires) < self._clock.now():
             return None
-        return Approval(slip.step, slip.by, slip.note, slip.at)
+        return Approval(slip.step, slip.by, slip.note, slip.at, slip.asked)
 
     def _path(self, step: str) -> Path:
         return self.folder / f"{os.path.basename(step)}.json"  # noqa: PTH119 - a step id is no path

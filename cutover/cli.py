@@ -231,7 +231,14 @@ def approve(
         raise PlanError(f"step {step} does not wait for anybody; waiting: {waiting or 'none'}")
     if not by.strip() or not note.strip():
         raise PlanError("an approval needs a name (--as) and a note (--note)")
-    given = session.approvals.give(step, by.strip(), note.strip(), plan.hash, history.step(step).rounds)
+    given = session.approvals.give(
+        step,
+        by.strip(),
+        note.strip(),
+        asked=history.step(step).waiting,
+        plan_hash=plan.hash,
+        round_=history.step(step).rounds,
+    )
     typer.echo(_json(asdict(given)) if as_json else f"{step}: approved by {given.by}")
 
 

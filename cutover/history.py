@@ -123,7 +123,9 @@ def add(history: History, record: Record) -> None:
             history.step(data["step"]).waiting = data["instructions"]
         case "approval":
             step = history.step(data["step"])
-            step.approval = Approval(data["step"], data["by"], data["note"], data["at"])
+            step.approval = Approval(
+                data["step"], data["by"], data["note"], data["at"], data.get("asked", "")
+            )
             step.waiting = ""
         case "fact":
             history.facts[data["name"]] = data["value"]

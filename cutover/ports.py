@@ -227,3 +227,5 @@ class Approval:
     by: str
     note: str
     at: str
+    asked: str
+    """The digest of what was asked."""

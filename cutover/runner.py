@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cutover.actions.base import Condition, Evidence
-from cutover.approvals import Approvals
+from cutover.approvals import Approvals, digest
 from cutover.context import Context, Facts
 from cutover.decide import Do, Reached, Refuse, TakeBack, decide, stage_before
 from cutover.errors import (
@@ -199,14 +199,17 @@ class Runner:
         return result
 
     def _approval(self, step: str, instructions: str) -> Approval | None:
-        """A person's word on a step. Until it is given, the journal says what they are asked to do."""
+        """A person's word on what is asked. Until it is given, the journal says what they are to do."""
         history = self.history.step(step)
+        if history.approval is not None and history.approval.asked != digest(instructions):
+            history.approval = None  # it was given for something else
         if history.approval is None:
             if history.waiting != instructions:
                 self._write("waiting", step=step, instructions=instructions)
-            given = self._approvals.take(step, self.plan.hash, history.rounds)
+            given = self._approvals.take(step, instructions, self.plan.hash, history.rounds)
             if given is not None:
-                self._write("approval", step=step, by=given.by, note=given.note, at=given.at)
+                self._write("approval", step=step, by=given.by, note=given.note, at=given.at,
+                            asked=given.asked)  # fmt: skip
         return history.approval
 
     def _check_stopping(self) -> None:

@@ -11,6 +11,7 @@ from components.settings.cluster import ClusterSettings
 from components.settings.network import NetworkSettings
 from components.settings.replication import ReplicationSettings
 from stacks.settings.base import EnvironmentBase
+from stacks.settings.buffers import Buffer
 from stacks.settings.moving import (
     SIDES,
     AcceptedCaller,
@@ -27,7 +28,6 @@ from stacks.settings.parts import (
     DomainSettings,
     KubernetesSettings,
     KubernetesSide,
-    RedisListBuffer,
     WorkloadName,
     WorkloadSettings,
 )
@@ -58,12 +58,13 @@ class Environment(EnvironmentBase):
     shared_workloads: tuple[WorkloadName, ...] = ()
     """Moved with the workloads and started before them."""
     config_entries: tuple[ConfigEntry, ...] = ()
-    buffers: tuple[RedisListBuffer, ...] = ()
+    buffers: tuple[Buffer, ...] = ()
     redis_copy: RedisCopy | None = None
     """None: no Redis moves along."""
     move: MoveSettings | None = None
     """How objects get to the target."""
     source_ingress: SourceIngress | None = None
+    target_ingress: SourceIngress | None = None
     callers: tuple[CallerSettings, ...] = ()
     """Who calls the services from elsewhere, as far as it is known."""
     accepted_callers: tuple[AcceptedCaller, ...] = ()
@@ -117,6 +118,15 @@ class Environment(EnvironmentBase):
             if domain.name == name:
                 return domain
         raise KeyError(name)
+
+    def selector(self, domain: DomainSettings) -> dict[str, str]:
+        """The labels of the pods behind a domain's Service, which several domains may share."""
+        services = {found.name: found.service for found in self.domains}
+        return next(
+            workload.selector
+            for workload in self.workloads
+            if workload.domain is not None and services[workload.domain] == domain.service
+        )
 
     def workload(self, key: str) -> WorkloadName:
         """The workload that flip files call `key` (`namespace/name`).

@@ -87,7 +87,7 @@ class MoveSettings(Model):
 
 
 class SourceIngress(Model):
-    """The pods of the source's ingress controller, whose access log tells who still comes."""
+    """The pods of a side's ingress controller, whose access log tells who comes."""
 
     namespace: KubernetesName
     selector: Labels

@@ -281,17 +281,18 @@ def test_an_approval_reaches_the_runner_once(
 ) -> None:
     session = Session(project, "prod", "boss-corestone", world.clock)
     approvals = session.approvals
-    assert approvals.take("open-database", plan.hash, 0) is None
+    assert approvals.take("open-database", "do it", plan.hash, 0) is None
 
-    approvals.give("open-database", "Ada", "ticket 7", plan.hash, 0)
+    approvals.give("open-database", "Ada", "ticket 7", asked="do it", plan_hash=plan.hash, round_=0)
 
-    found = approvals.take("open-database", plan.hash, 0)
+    found = approvals.take("open-database", "do it", plan.hash, 0)
     assert found is not None
     assert (found.by, found.note) == ("Ada", "ticket 7")
-    assert approvals.take("open-database", plan.hash, 1) is None, "of another round"
-    assert approvals.take("open-database", "other", 0) is None, "of another plan"
+    assert approvals.take("open-database", "do more", plan.hash, 0) is None, "of another question"
+    assert approvals.take("open-database", "do it", plan.hash, 1) is None, "of another round"
+    assert approvals.take("open-database", "do it", "other", 0) is None, "of another plan"
     world.clock.sleep(25 * 3600)
-    assert approvals.take("open-database", plan.hash, 0) is None, "too old"
+    assert approvals.take("open-database", "do it", plan.hash, 0) is None, "too old"
 
 
 def test_approve_leaves_it_for_the_runner(
@@ -315,7 +316,7 @@ def test_approve_leaves_it_for_the_runner(
     call = cutover("approve", "open-database", "--as", "Ada", "--note", "ticket 7")
 
     assert (call.code, call.out) == (0, "open-database: approved by Ada\n")
-    assert session.approvals.take("open-database", plan.hash, 0) is not None
+    assert session.approvals.take("open-database", "bind the EIP", plan.hash, 0) is not None
 
 
 RUNNER = """

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cutover.approvals import digest
 from cutover.context import Context
 from cutover.errors import StepError
 from cutover.mover import Moved, Selection
@@ -268,12 +269,12 @@ class World:
         key = REDIS if selection.only else BOSS
         return () if key in self.target.replicas else (f"Deployment {key}",)
 
-    def take(self, step: str, plan_hash: str, round_: int) -> Approval | None:
+    def take(self, step: str, asked: str, plan_hash: str, round_: int) -> Approval | None:
         """People: they open the database and approve."""
         if not self.approvals:
             return None
         self.database_open = True
-        return Approval(step, "Ada", "done", "2026-01-01T00:00:00+00:00")
+        return Approval(step, "Ada", "done", "2026-01-01T00:00:00+00:00", digest(asked))
 
     @property
     def state(self) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""Waiting until nobody calls the source by a name that leads nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cutover.actions.base import Evidence, Look
+from cutover.actions.find_callers import CALLERS
+from cutover.callers.find import find_callers
+from cutover.callers.judge import holding, stale
+from cutover.context import Context
+
+POLL_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class AwaitCallers(Look):
+    """Looks at every cluster again, now; each caller that is left is named, and redirected or accepted."""
+
+    clusters: tuple[str, ...]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """See Action."""
+        return (CALLERS,)
+
+    def describe(self) -> str:
+        """See Action."""
+        return (
+            f"look again at {', '.join(self.clusters)}: whoever still calls the source by a name in its "
+            "cluster is redirected, or accepted by name"
+        )
+
+    def preview(self, context: Context) -> tuple[str, ...]:
+        """See Action."""
+        return tuple(f"waits for {text}" for text in self._left(context)) or ("waits for nobody",)
+
+    def apply(self, context: Context) -> Evidence:
+        """Waits for the callers' owners. Raises StepError."""
+        said = ""
+        while left := self._left(context):
+            text = (
+                f"these still call the source, which is about to be scaled to 0: {'; '.join(left)}. Redirect "
+                "each to its domain and restart it; or approve, which accepts that these callers fail"
+            )
+            if text != said:
+                context.say(f"{context.step} waits for {len(left)} callers: {text}")
+                context.say(
+                    f"to accept them as they are: cutover approve {context.step} --as NAME --note TEXT"
+                )
+                said = text
+            context.activity.note(f"waiting for callers: {'; '.join(left)}")
+            if approval := context.approval(context.step, text):
+                context.say(f"{context.step}: accepted by {approval.by}: {approval.note}")
+                return {"accepted": list(left), "accepted_by": approval.by, "note": approval.note}
+            context.pause(POLL_SECONDS)
+        return {"accepted": [], "left": 0}
+
+    def _left(self, context: Context) -> tuple[str, ...]:
+        found = find_callers(context.environment, context.clusters)
+        left = [str(caller) for caller in holding(found.callers, context.environment)]
+        before = context.facts.values.get(CALLERS, {}).get("callers", ())
+        for caller, reason in stale(before, found, context.environment, context.clusters):
+            left.append(f"{caller.kind} {caller.namespace}/{caller.name} on {caller.cluster}: {reason}")
+        return tuple(left)

@@ -1,0 +1,66 @@
+"""Finding who calls the services that move, while everything still runs on the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cutover.actions.base import Evidence, Look
+from cutover.callers.access import read_access_logs
+from cutover.callers.find import Found, find_callers
+from cutover.callers.judge import unknown
+from cutover.context import Context
+
+CALLERS = "callers"
+"""The fact: who is told of what moves, and who was seen in the access logs."""
+
+
+@dataclass(frozen=True)
+class FindCallers(Look):
+    """Reads ConfigMaps, Secrets, environments, Services, Ingresses and access logs of every cluster."""
+
+    clusters: tuple[str, ...]
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """See Action."""
+        return (CALLERS,)
+
+    def describe(self) -> str:
+        """See Action."""
+        return (
+            "find the callers of what moves in ConfigMaps, Secrets, environments, Services, Ingresses of "
+            f"{', '.join(self.clusters)}, and in the access log of the source's ingress"
+        )
+
+    def preview(self, context: Context) -> tuple[str, ...]:
+        """See Action."""
+        found = find_callers(context.environment, context.clusters)
+        return (*(f"found: {caller}" for caller in found.callers), *_findings(context, found))
+
+    def apply(self, context: Context) -> Evidence:
+        """Raises StepError where a cluster does not answer."""
+        found = find_callers(context.environment, context.clusters)
+        evidence: dict[str, Any] = found.evidence() | {"findings": _findings(context, found)}
+        ingress = context.environment.source_ingress
+        if ingress is not None:
+            source = context.clusters["source"]
+            evidence["seen"] = read_access_logs(context.environment, source, ingress).evidence()
+        for caller in found.callers:
+            context.say(f"caller: {caller}")
+        for text in evidence["findings"]:
+            context.say(f"FINDING: {text}")
+        context.facts.remember(CALLERS, evidence)
+        return {CALLERS: len(found.callers), "findings": evidence["findings"]}
+
+
+def _findings(context: Context, found: Found) -> list[str]:
+    """What somebody has to decide."""
+    texts = []
+    for caller in unknown(found.callers, context.environment):
+        place = "name it in `callers` or `accepted_callers` of the settings"
+        if caller.way == "in-cluster":
+            texts.append(f"{caller} is in nobody's list and calls the source alone: redirect it, or {place}")
+        else:
+            texts.append(f"{caller} is in nobody's list; it follows DNS: {place}")
+    return texts

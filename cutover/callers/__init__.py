@@ -1,0 +1,1 @@
+"""Who calls the services that move: by which names, from where, and as seen in access logs."""
