@@ -668,6 +668,19 @@ DATABASES = (
         untold=frozenset({"password"}),
     ),
     Case(
+        "dms.Endpoint",
+        lambda cloud: {
+            "endpointId": "it",
+            "endpointType": "source",
+            "engineName": "mysql",
+            "secretsManagerArn": cloud.secret,
+            "secretsManagerAccessRoleArn": cloud.role_arn,
+            "mysqlSettings": {"eventsPollInterval": 5},
+        },
+        lambda cloud: {"secretsManagerArn": cloud.topic, "mysqlSettings": {"eventsPollInterval": 1}},
+        untold=frozenset({"mysqlSettings"}),
+    ),
+    Case(
         "dms.ReplicationTask",
         lambda cloud: {
             "replicationTaskId": "it",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.providers.aws.table import Call, Row, Settle, Tagging, Update
+from lab.providers.base import Properties
 
 
 def _tagging(arn: str) -> Tagging:
@@ -21,6 +22,21 @@ def _by(name: str, value: str = "{id}") -> dict[str, Any]:
 
 
 _GONE = frozenset({"ResourceNotFoundFault"})
+_LOGIN = "(MySQLSettings || PostgreSQLSettings)"
+_SETTINGS = {"MySQLSettings": "{mysql}", "PostgreSQLSettings": "{postgres}"}
+
+
+def _endpoint(values: Properties) -> Properties:
+    """The engine's own settings, which in AWS hold the secret to sign in with too."""
+    engine = "postgres" if "postgres" in str(values.get("engineName")) else "mysql"
+    login = {
+        "secretsManagerSecretId": values.get("secretsManagerArn"),
+        "secretsManagerAccessRoleArn": values.get("secretsManagerAccessRoleArn"),
+    }
+    stated = {"mysql": values.get("mysqlSettings") or {}, "postgres": values.get("postgresSettings") or {}}
+    stated[engine] = stated[engine] | {name: value for name, value in login.items() if value}
+    return {name: found or None for name, found in stated.items()}
+
 
 ROWS = (
     Row(
@@ -117,25 +133,42 @@ ROWS = (
     Row(
         token="aws:dms/endpoint:Endpoint",
         service="dms",
-        create=Call("CreateEndpoint", {"Tags": "{tagsAll}"}, result="Endpoint", rest=True),
+        create=Call("CreateEndpoint", {"Tags": "{tagsAll}", **_SETTINGS}, result="Endpoint", rest=True),
         read=Call("DescribeEndpoints", _by("endpoint-id"), result="Endpoints[0]"),
         delete=Call("DeleteEndpoint", {"EndpointArn": "{endpointArn}"}),
         id="{endpointId}",
         names={
             "endpointId": "EndpointIdentifier",
             "kmsKeyArn": "KmsKeyId",
-            "mysqlSettings": "MySQLSettings",
-            "postgresSettings": "PostgreSQLSettings",
             "mongodbSettings": "MongoDbSettings",
         },
         # AWS's description adds to the settings what they are not stated with, and never tells a password.
-        reads={"mysqlSettings": "", "postgresSettings": "", "redisSettings": ""},
+        reads={
+            "mySQLSettings": "",
+            "postgreSQLSettings": "",
+            "redisSettings": "",
+            "secretsManagerArn": f"{_LOGIN}.SecretsManagerSecretId",
+            "secretsManagerAccessRoleArn": f"{_LOGIN}.SecretsManagerAccessRoleArn",
+        },
         updates=(
             Update(
                 # Whole: AWS keeps nothing of a login that is stated anew without its password.
-                Call("ModifyEndpoint", {"EndpointArn": "{endpointArn}"}, rest=True),
+                Call("ModifyEndpoint", {"EndpointArn": "{endpointArn}", **_SETTINGS}, rest=True),
                 whole=True,
             ),
+            Update(
+                Call("ModifyEndpoint", {"EndpointArn": "{endpointArn}", **_SETTINGS}),
+                when=(
+                    "secretsManagerArn",
+                    "secretsManagerAccessRoleArn",
+                    "mysqlSettings",
+                    "postgresSettings",
+                ),
+            ),
+        ),
+        prepare=_endpoint,
+        prepared=frozenset(
+            {"secretsManagerArn", "secretsManagerAccessRoleArn", "mysqlSettings", "postgresSettings"}
         ),
         local=frozenset({"pauseReplicationTasks"}),
         replace=frozenset({"endpointId", "kmsKeyArn"}),
