@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from policy.judgement import ABSENT, Failed, Finding, Judge, NotEvaluated, Resource
+from policy.judgement import (
+    ABSENT,
+    Failed,
+    Finding,
+    Judge,
+    NotEvaluated,
+    Resource,
+    has_unknown,
+)
 
 
 class Stack:
@@ -30,8 +38,15 @@ class Stack:
         return [source for source in found if not types or source.type in types]
 
     def users(self, resource: Resource, type_: str, path: str) -> list[Resource]:
-        """The resources of a type in which a property's value comes from `resource`."""
-        return [user for user in self.of(type_) if resource.urn in user.dependencies.get(path, ())]
+        """The resources of a type that name `resource` in a property: by where its value comes from, or by
+        the value itself."""
+        own = (resource.value(name) for name in ("id", "arn", "bucket"))
+        names = [value for value in own if isinstance(value, str)]
+        return [
+            user
+            for user in self.of(type_)
+            if resource.urn in user.dependencies.get(path, ()) or user.value(path) in names
+        ]
 
 
 StackJudge = Callable[[Resource, Stack], Iterable[Finding]]
@@ -114,7 +129,12 @@ def accompanied(type_: str, path: str, what: str) -> StackJudge:
     """Demands that a resource of a type names the judged one in a property."""
 
     def judged(resource: Resource, stack: Stack) -> Iterator[Finding]:
-        if not stack.users(resource, type_, path):
+        if stack.users(resource, type_, path):
+            return
+        strangers = (other for other in stack.of(type_) if not stack.sources(other, path, resource.type))
+        if any(has_unknown(other.value(path)) for other in strangers):
+            yield NotEvaluated(f"which one a {what} is for is not known yet")
+        else:
             yield Failed(f"the stack has no {what} for it")
 
     return judged

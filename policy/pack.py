@@ -148,7 +148,8 @@ def plain(value: Any) -> Any:
         return {key: _item(value, key) for key in value}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return [_item(value, index) for index in range(len(value))]
-    return value
+    # The protocol has no whole numbers.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _item(holder: Any, key: str | int) -> Any:

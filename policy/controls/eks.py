@@ -46,11 +46,15 @@ def supported(version: object) -> bool:
 
 def _with_addon(addon: str) -> StackRule:
     def judged(resource: Resource, stack: Stack) -> Iterator[Finding]:
-        names = [found.value("addonName") for found in stack.users(resource, ADDON, "clusterName")]
-        if addon in names:
+        own = stack.users(resource, ADDON, "clusterName")
+        strangers = (item for item in stack.of(ADDON) if not stack.sources(item, "clusterName", CLUSTER))
+        candidates = [*own, *(item for item in strangers if has_unknown(item.value("clusterName")))]
+        if any(item.value("addonName") == addon for item in own):
             return
-        if has_unknown(names):
-            yield NotEvaluated("which add-ons it has is not known yet")
+        if any(
+            item.value("addonName") == addon or has_unknown(item.value("addonName")) for item in candidates
+        ):
+            yield NotEvaluated(f"whether it has the add-on {addon} is not known yet")
         else:
             yield Failed(f"it has no add-on {addon}")
 
@@ -59,7 +63,9 @@ def _with_addon(addon: str) -> StackRule:
 
 def _node_rights(resource: Resource, stack: Stack) -> Iterator[Finding]:
     roles = stack.sources(resource, "nodeRoleArn", ROLE)
-    if not roles:
+    if resource.value("nodeRoleArn") is ABSENT:
+        yield Failed("nodeRoleArn is absent")
+    elif not roles:
         yield NotEvaluated("its nodes' role is not of this stack")
     for role in roles:
         for attachment in stack.users(role, ATTACHMENT, "role"):

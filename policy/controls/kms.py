@@ -63,7 +63,9 @@ CONTROLS = (
                 (KEY,),
                 (
                     Demand(
-                        "deletionWindowInDays", "7 to 30", lambda days: isinstance(days, int) and days >= 7
+                        "deletionWindowInDays",
+                        "7 to 30",
+                        lambda days: isinstance(days, (int, float)) and days >= 7,
                     ),
                 ),
             ),

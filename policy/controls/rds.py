@@ -65,7 +65,10 @@ def _tls(resource: Resource) -> Iterator[Finding]:
 
 
 def _private(resource: Resource, stack: Stack) -> Iterator[Finding]:
-    for group in stack.sources(resource, "dbSubnetGroupName", SUBNETS):
+    groups = stack.sources(resource, "dbSubnetGroupName", SUBNETS)
+    if not groups:
+        yield NotEvaluated("its subnet group is not of this stack")
+    for group in groups:
         yield from not_in_public_subnets("subnetIds")(group, stack)
 
 
@@ -78,7 +81,7 @@ def _told(source: str, *categories: str) -> StackRule:
             subscription.value("sourceType") == source
             and isinstance(found, list)
             and {*categories} <= {item for item in found if isinstance(item, str)}
-            and subscription.value("enabled") is not False
+            and subscription.value("enabled") in (ABSENT, True)
             and subscription.value("sourceIds") in (ABSENT, [])
         )
 
