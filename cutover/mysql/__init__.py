@@ -1,0 +1,15 @@
+"""Connections to MySQL and MariaDB servers, and what sort of server is at their other end."""
+
+from cutover.mysql.binlog import BinlogPosition, binlog_position
+from cutover.mysql.server import DatabaseError, Flavour, LostConnectionError, Server, Session, quoted
+
+__all__ = [
+    "BinlogPosition",
+    "DatabaseError",
+    "Flavour",
+    "LostConnectionError",
+    "Server",
+    "Session",
+    "binlog_position",
+    "quoted",
+]

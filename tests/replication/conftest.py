@@ -1,0 +1,37 @@
+"""Two MariaDB servers for a test process, and empty schemas on them for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.kubernetes.certificates import Authority
+from tests.replication.servers import SCHEMA, MariaDb
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MariaDb, MariaDb]]:
+    """A source and a target that run."""
+    folder = tmp_path_factory.mktemp("db")
+    authority = Authority("tests")
+    servers = [
+        MariaDb(name, number, Path(folder, name), authority)
+        for number, name in enumerate(("source", "target"), start=1)
+    ]
+    try:
+        for server in servers:
+            server.start()
+        yield servers[0], servers[1]
+    finally:
+        for server in servers:
+            server.stop()
+
+
+@pytest.fixture
+def databases(pair: tuple[MariaDb, MariaDb]) -> tuple[MariaDb, MariaDb]:
+    """Both with an empty schema `boss`, replicating nothing, with empty binlogs and writable."""
+    for database in pair:
+        database.reset(SCHEMA)
+    return pair
