@@ -1,6 +1,6 @@
 # `make rehearse` and `make test` set up whatever they need; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse estate preview test check lock
+.PHONY: help setup rehearse lab lab-down estate preview test check lock
 
 PYTHON3 ?= python3
 # The setup prints its progress on stderr and the virtual environment's python on stdout.
@@ -14,6 +14,12 @@ setup: ## install and build what is missing, into a cache outside the clone
 
 rehearse: ## the whole migration on this machine; PLAN= UNTIL= THEN=rollback KILL=n SEED= RATE= ENGINE=official|lab OUT=
 	@$(PYTHON) -m lab rehearse
+
+lab: ## a lab that stays, to be worked with by hand
+	@$(PYTHON) -m lab up
+
+lab-down: ## end it
+	@$(PYTHON) -m lab down
 
 estate: ## every stack of both environments up, previewed, refreshed and destroyed; out/estate/report.json
 	@$(PYTHON) -m lab estate

@@ -1,12 +1,13 @@
-"""`python -m lab rehearse`: see `make help`."""
+"""`python -m lab rehearse`, `up`, `down`: see `make help`."""
 
 from __future__ import annotations
 
 import sys
 
-from lab import rehearse
+from lab import rehearse, standing
 
 _COMMANDS = {"rehearse": rehearse.main}
+_COMMANDS |= {"up": standing.up, "stay": standing.stay, "down": standing.down}
 
 
 def main() -> int:

@@ -4,97 +4,59 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 from cutover.session import Session
 from lab import topology
 from lab.clouds import DOMAIN, Clouds
 from lab.kills import Killer
-from lab.options import REPOSITORY, Options
+from lab.options import Options
 from lab.people import People
-from lab.project import copy_project, describe
+from lab.scene import ENVIRONMENT, SOURCE, TARGET, Clock, Scene, lab_folder
 from lab.setup import find_tools
 from lab.verdict import World, look, summary, wrong_traffic
 from lab.world import LabError, enter, inside_world
 
-ENVIRONMENT = "prod"
-SOURCE, TARGET = f"{ENVIRONMENT}-source", f"{ENVIRONMENT}-target"
-STACKS = (ENVIRONMENT, f"{ENVIRONMENT}-edge", SOURCE, TARGET)
-_NEWLINE = "\n"
 _WARM_UP_SECONDS = 10.0
 _COOL_DOWN_SECONDS = 10.0
 
 
-class Progress:
-    """Lines with the time since the start."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-
-    def __call__(self, text: str) -> None:
-        sys.stdout.write(f"[{time.monotonic() - self._started:6.1f} s] {text}\n")
-        sys.stdout.flush()
-
-
 def rehearse(options: Options) -> int:
     """Rehearse as `options` say; 0 if the outcome is the wanted one and no client saw a failure."""
-    progress = Progress()
-    with _folder(options) as folder:
+    progress = Clock()
+    with lab_folder(keep=options.keep) as folder:
         clouds = Clouds(folder, find_tools(), ttl_divisor=options.ttl_divisor, progress=progress)
         clouds.start()
         try:
-            return _Rehearsal(options, folder, clouds, progress).run()
+            scene = Scene(clouds, plan=options.plan, progress=progress)
+            return _Rehearsal(options, scene, progress).run()
         finally:
             clouds.stop()
 
 
-@contextmanager
-def _folder(options: Options) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="landfall-lab-"))
-    try:
-        yield folder
-    finally:
-        if options.keep:
-            sys.stdout.write(f"kept: {folder}\n")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 class _Rehearsal:
-    def __init__(self, options: Options, folder: Path, clouds: Clouds, progress: Progress) -> None:
+    def __init__(self, options: Options, scene: Scene, progress: Callable[[str], None]) -> None:
         self._options = options
-        self._folder = folder
-        self._clouds = clouds
+        self._scene = scene
+        self._clouds = scene.clouds
         self._progress = progress
-        self._project = folder / "project"
         self._output = options.output / options.plan
-        self._traffic = folder / "traffic"
-        journal = Session.at(self._project, ENVIRONMENT, options.plan).journal_path
+        self._traffic = scene.clouds.folder / "traffic"
+        journal = Session.at(scene.project, ENVIRONMENT, options.plan).journal_path
         self._killer = Killer(journal, options.kill, options.seed)
 
     def run(self) -> int:
-        self._engine = self._clouds.use_engine(self._options.engine)
         self._before = look(self._clouds)
-        self._progress(
-            f"engine: the {self._engine} pulumi; DNS answers TTLs divided by {self._options.ttl_divisor}"
-        )
-        overlay = self._clouds.overlay(REPOSITORY / f"Pulumi.{ENVIRONMENT}.yaml")
-        for line in ("the lab's addresses over the settings of a copy:", *describe(overlay)):
-            self._progress(line)
-        copy_project(REPOSITORY, self._project, ENVIRONMENT, overlay)
-        for stack in STACKS:
-            self._up(stack)
-            if stack == ENVIRONMENT:
-                self._clouds.attach_aws()
+        self._progress(f"DNS answers TTLs divided by {self._options.ttl_divisor}")
+        self._scene.set_up(self._options.engine)
         people = People(
-            self._clouds, self._cutover_argv(), self._project, {"open-database": self._clouds.open_database}
+            self._clouds,
+            self._scene.cutover_argv(),
+            self._scene.project,
+            {"open-database": self._clouds.open_database},
         )
         self._start_traffic()
         outcome = self._migrate(people)
@@ -102,35 +64,12 @@ class _Rehearsal:
         self._clouds.supervisor.check()
         return self._judge(outcome)
 
-    def _up(self, stack: str) -> None:
-        self._progress(f"pulumi up {stack}")
-        self._pulumi("stack", "init", stack)
-        self._pulumi("up", "--yes", "--skip-preview", "--stack", stack)
-
-    def _pulumi(self, *arguments: str) -> str:
-        result = self._clouds.operator(["pulumi", "--non-interactive", *arguments], cwd=self._project)
-        if result.returncode != 0:
-            log = self._folder / f"pulumi-{arguments[0]}.log"
-            log.write_text(result.stdout + result.stderr)
-            found = [line for line in log.read_text().splitlines() if "error" in line.lower()]
-            raise LabError(f"`pulumi {' '.join(arguments)}` failed:\n{_NEWLINE.join(found[-20:])}")
-        return result.stdout
-
-    def _cutover_argv(self) -> list[str]:
-        common = ["--project", str(self._project), "--environment", ENVIRONMENT, "--plan", self._options.plan]
-        return [sys.executable, "-m", "cutover", *common]
-
-    def _cutover(self, *arguments: str) -> subprocess.Popen[bytes]:
-        self._progress(f"cutover {' '.join(arguments)}")
-        argv = [*self._cutover_argv(), *arguments]
-        return self._clouds.operator_process(argv, cwd=self._project, extra={"PYTHONPATH": str(REPOSITORY)})
-
     def _migrate(self, people: People) -> str:
         until = ["--to", self._options.until] if self._options.until else []
         with people.at_work():
-            code = self._killer.watch(lambda: self._cutover("run", *until))
+            code = self._killer.watch(lambda: self._scene.cutover("run", *until))
             if code == 0 and self._options.then == "rollback":
-                code = self._cutover("rollback").wait()
+                code = self._scene.cutover("rollback").wait()
         return self._options.wanted if code == 0 else "halted"
 
     def _start_traffic(self) -> None:
@@ -150,7 +89,7 @@ class _Rehearsal:
         (self._traffic / "stop").touch()
         self._clouds.supervisor.wait("traffic", timeout=60.0)
         self._progress("the judge: every acknowledged write looked up in the database")
-        login = self._clouds.database.operator.write(self._folder / "judge-login.json")
+        login = self._clouds.database.operator.write(self._clouds.folder / "judge-login.json")
         traffic_file, series = self._traffic / "traffic.json", self._traffic / "series.json"
         self._python(
             *("lab.traffic", "judge", "--requests", str(self._traffic / "requests.jsonl")),
@@ -160,8 +99,10 @@ class _Rehearsal:
         self._output.mkdir(parents=True, exist_ok=True)
         faults = self._killer.write(self._traffic / "faults.json")
         report = ("--traffic", str(traffic_file), "--series", str(series), "--faults", str(faults))
-        written = self._cutover("report", *report, "--engine", self._engine, "--output", str(self._output))
-        audited = self._cutover("audit")
+        written = self._scene.cutover(
+            "report", *report, "--engine", self._scene.engine, "--output", str(self._output)
+        )
+        audited = self._scene.cutover("audit")
         traffic = json.loads(traffic_file.read_text())
         problems = list(wrong_traffic(traffic))
         if written.wait() != 0:
@@ -185,12 +126,12 @@ class _Rehearsal:
         if outcome != self._options.wanted:
             yield f"the outcome is {outcome!r}, expected {self._options.wanted!r}; see {self._output}"
             return
-        world = World(self._clouds, self._pulumi, self._progress)
+        world = World(self._clouds, self._scene.pulumi, self._progress)
         if self._options.then == "rollback":
             yield from world.wrong_on_the_source(self._before)
         elif self._options.until is None:
             yield from world.wrong_on_the_target()
-        yield from world.wrong_in_previews(STACKS)
+        yield from world.wrong_in_previews(self._scene.stacks)
         if self._options.then == "rollback":
             yield from world.wrong_after_destroy(SOURCE, TARGET)
 

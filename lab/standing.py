@@ -1,0 +1,190 @@
+"""`make lab` leaves a lab running, to be worked with by hand; `make lab-down` ends it.
+
+The lab is a process of its own, in a world of its own. Its folder holds `run`, a program that runs a command
+at the workspace instance of that world: where an operator would sit.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.clouds import DOMAIN, Clouds
+from lab.options import DEFAULT_TTL_DIVISOR, REPOSITORY
+from lab.scene import Clock, Scene, lab_folder
+from lab.setup import find_tools
+from lab.topology import AWS
+from lab.world import LabError, enter, inside_world
+
+_FOLDER = REPOSITORY / "out" / "lab"
+_PROCESS, _RUN, _OPERATOR, _LOG = (_FOLDER / name for name in ("process", "run", "operator", "log"))
+_READY_SECONDS = 900.0
+_END_SECONDS = 60.0
+_POLL_SECONDS = 0.2
+
+INSTRUCTIONS = f"""
+A lab is running: the services on the source, nothing on the target yet, every stack up.
+out/lab/run COMMAND runs a command at the workspace instance; without a command it is a shell there.
+
+  look around        out/lab/run kubectl --context huawei get pods -A
+                     out/lab/run kubectl --context aws get pods -A
+                     out/lab/run curl -s https://{DOMAIN}/healthz
+  what is declared   out/lab/run pulumi stack ls
+                     out/lab/run pulumi preview --stack prod-edge
+  the plan           out/lab/run cutover plan show
+                     out/lab/run cutover preview
+  the night          out/lab/run cutover run --to move
+                     out/lab/run cutover status
+                     out/lab/run open-database        (what the owner of the Huawei account does)
+                     out/lab/run cutover approve open-database --as YOU --note "done"
+                     out/lab/run cutover run
+  and back           out/lab/run cutover rollback
+  the end            make lab-down
+
+Its output goes to out/lab/log.
+"""
+
+
+def up() -> int:
+    """Start a lab that stays, and say how to work with it."""
+    if _running() is not None:
+        sys.stderr.write("lab: one is running already; `make lab-down` ends it\n")
+        return 1
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    for path in (_RUN, _OPERATOR):
+        path.unlink(missing_ok=True)
+    with _LOG.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lab", "stay"],
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    _PROCESS.write_text(str(process.pid))
+    deadline = time.monotonic() + _READY_SECONDS
+    shown = 0
+    while not _OPERATOR.exists():
+        printed = _LOG.read_bytes()
+        sys.stdout.write(printed[shown:].decode(errors="replace"))
+        sys.stdout.flush()
+        shown = len(printed)
+        if process.poll() is not None or time.monotonic() > deadline:
+            sys.stderr.write(f"lab: it did not come up; see {_LOG}\n")
+            down()
+            return 1
+        time.sleep(_POLL_SECONDS)
+    _write_run(process.pid)
+    sys.stdout.write(INSTRUCTIONS)
+    return 0
+
+
+def down() -> int:
+    """End the lab that `up` left running."""
+    process = _running()
+    if process is None:
+        sys.stderr.write("lab: none is running\n")
+        _PROCESS.unlink(missing_ok=True)
+        return 0
+    os.kill(process, signal.SIGTERM)
+    deadline = time.monotonic() + _END_SECONDS
+    while _running() is not None:
+        if time.monotonic() > deadline:
+            os.kill(process, signal.SIGKILL)
+        time.sleep(_POLL_SECONDS)
+    for path in (_PROCESS, _RUN, _OPERATOR):
+        path.unlink(missing_ok=True)
+    return 0
+
+
+def stay() -> int:
+    """The lab's own process: brings it up and stays until it is asked to end."""
+    try:
+        if not inside_world():
+            return enter([sys.executable, "-m", "lab", "stay"])
+        return _stay()
+    except LabError as error:
+        sys.stderr.write(f"lab: {error}\n")
+        return 1
+
+
+def _stay() -> int:
+    ending = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    progress = Clock()
+    with lab_folder(keep=False) as folder:
+        clouds = Clouds(folder, find_tools(), ttl_divisor=DEFAULT_TTL_DIVISOR, progress=progress)
+        clouds.start()
+        try:
+            scene = Scene(clouds, plan="boss-corestone", progress=progress)
+            scene.set_up("")
+            deeds = {"open-database": clouds.open_database}
+            asked = _write_programs(scene, list(deeds))
+            while not ending.wait(_POLL_SECONDS):
+                for path in asked.iterdir():
+                    deeds[path.name]()
+                    path.unlink()
+        finally:
+            clouds.stop()
+    return 0
+
+
+def _write_programs(scene: Scene, deeds: Sequence[str]) -> Path:
+    """Write what `run` finds on its PATH; gives the folder in which a deed is asked for."""
+    clouds = scene.clouds
+    asked = clouds.folder / "asked"
+    asked.mkdir()
+    programs = clouds.workstation.bin
+    cutover = shlex.join(scene.cutover_argv())
+    _write(programs / "cutover", f'PYTHONPATH={shlex.quote(str(REPOSITORY))} exec {cutover} "$@"')
+    for deed in deeds:
+        path = shlex.quote(str(asked / deed))
+        _write(programs / deed, f"touch {path}; while [ -e {path} ]; do sleep 0.1; done; echo done")
+    exports = "\n".join(
+        f"export {name}={shlex.quote(value)}" for name, value in clouds.workstation.environment().items()
+    )
+    inside = shlex.join(clouds.world.command(AWS.host, []))
+    _write(
+        _OPERATOR, f'{exports}\ncd {shlex.quote(str(scene.project))}\nexec {inside} "${{@:-bash}}"', "bash"
+    )
+    return asked
+
+
+def _write(path: Path, script: str, shell: str = "sh") -> None:
+    path.touch(mode=0o700)
+    path.write_text(f"#!/usr/bin/env {shell}\n{script}\n")
+
+
+def _write_run(outside: int) -> None:
+    """The program `run`: enters the world whose first process descends from `outside`."""
+    first = _first_process(outside)
+    if first is None:
+        raise LabError("the lab's first process is gone")
+    _write(_RUN, f'exec nsenter --target {first} --net --mount --pid {shlex.quote(str(_OPERATOR))} "$@"')
+
+
+def _first_process(process: int) -> int | None:
+    """The process among the descendants of `process` that is number 1 in a namespace of its own."""
+    own = Path(f"/proc/{process}")
+    numbers = next(line for line in (own / "status").read_text().splitlines() if line.startswith("NSpid:"))
+    if numbers.split()[-1] == "1":
+        return process
+    children = (own / "task" / str(process) / "children").read_text().split()
+    return next(filter(None, (_first_process(int(child)) for child in children)), None)
+
+
+def _running() -> int | None:
+    try:
+        process = int(_PROCESS.read_text())
+        os.kill(process, 0)
+    except (OSError, ValueError):
+        return None
+    return process
