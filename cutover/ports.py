@@ -198,10 +198,16 @@ class WebAnswer:
 
 
 class Web(Protocol):
-    """Requests over https with a verified certificate; never raises for a bad answer."""
+    """Requests over https with a verified certificate."""
 
     def ask(self, domain: str, path: str, address: str | None, timeout_seconds: float) -> WebAnswer:
-        """GET `https://domain/path`, at an address of its own or at the one that DNS answers."""
+        """GET `https://domain/path`, at an address of its own or at the one that DNS answers.
+
+        Never raises for a bad answer.
+        """
+
+    def fetch(self, url: str, timeout_seconds: float) -> bytes:
+        """A file at an address that an API signed. Raises StepError, which does not show the signature."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,16 @@ import ipaddress
 import socket
 import ssl
 import time
+import urllib.error
+import urllib.request
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
+from cutover.errors import StepError
 from cutover.ports import WebAnswer
 
 PORT = 443
+_LARGEST_FILE = 50_000_000
 
 
 class HttpsClient:
@@ -34,6 +39,23 @@ class HttpsClient:
         finally:
             connection.close()
         return WebAnswer(response.status, time.monotonic() - begun, certificate_ends=ends)
+
+    def fetch(self, url: str, timeout_seconds: float) -> bytes:
+        """See ports.Web."""
+        parts = urlsplit(url)
+        place = f"{parts.scheme}://{parts.netloc}{parts.path}"  # without the query, which holds the signature
+        if parts.scheme not in ("http", "https"):
+            raise StepError(f"{place} is no address of a file")
+        try:
+            with urllib.request.urlopen(  # noqa: S310 - the scheme was looked at
+                url, timeout=timeout_seconds, context=self._tls
+            ) as response:
+                data: bytes = response.read(_LARGEST_FILE)
+        except urllib.error.HTTPError as error:
+            raise StepError(f"{place} answered with {error.code}") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise StepError(f"{place} could not be fetched: {type(error).__name__}: {error}") from error
+        return data
 
 
 class _Connection(http.client.HTTPSConnection):
