@@ -17,7 +17,15 @@ from lab.options import Options
 from lab.people import People
 from lab.scene import ENVIRONMENT, SOURCE, TARGET, Clock, Scene, lab_folder
 from lab.setup import find_tools
-from lab.verdict import World, look, summary, wrong_traffic
+from lab.verdict import (
+    World,
+    look,
+    summary,
+    summary_of_checks,
+    wrong_calls,
+    wrong_checks,
+    wrong_traffic,
+)
 from lab.world import LabError, enter, inside_world
 
 _WARM_UP_SECONDS = 10.0
@@ -78,11 +86,13 @@ class _Rehearsal:
         argv = [
             *(sys.executable, "-m", "lab.traffic", "generate", "--rate", str(self._options.rate)),
             *("--stop-file", str(self._traffic / "stop"), "--domain", DOMAIN),
+            *self._clouds.sessions(self._scene.project / f"Pulumi.{ENVIRONMENT}.yaml"),
             *("--resolver", topology.PUBLIC_DNS, "--ca", str(self._clouds.web_ca)),
             *("--out", str(self._traffic / "requests.jsonl"), "--seed", str(self._options.seed)),
         ]
         self._clouds.supervisor.start("traffic", argv)
         time.sleep(_WARM_UP_SECONDS)
+        self._began = time.time()
         self._clouds.supervisor.check()
 
     def _judge(self, outcome: str) -> int:
@@ -104,7 +114,9 @@ class _Rehearsal:
         )
         audited = self._scene.cutover("audit")
         traffic = json.loads(traffic_file.read_text())
-        problems = list(wrong_traffic(traffic))
+        checks = json.loads((self._traffic / "checks.json").read_text())
+        calls = self._clouds.calls(since=self._began)
+        problems = [*wrong_traffic(traffic), *wrong_checks(checks), *wrong_calls(calls)]
         if written.wait() != 0:
             problems.append("no report was written")
         if audited.wait() != 0:
@@ -117,6 +129,8 @@ class _Rehearsal:
         for line in (
             f"outcome: {outcome}",
             *summary(traffic),
+            *summary_of_checks(checks),
+            *(f"{caller}: {count} failed calls" for caller, count in calls.items()),
             *(f"NOT AS IT SHOULD BE: {p}" for p in problems),
         ):
             self._progress(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -72,7 +73,8 @@ class Scene:
             self.pulumi("stack", "init", stack)
             self.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
             if stack == ENVIRONMENT:
-                self.clouds.attach_aws()
+                outputs = self.pulumi("stack", "output", "--json", "--stack", stack)
+                self.clouds.attach(json.loads(outputs))
 
     def pulumi(self, *arguments: str) -> str:
         """What pulumi prints. Raises LabError with its errors."""

@@ -42,6 +42,24 @@ def wrong_traffic(traffic: Mapping[str, Any]) -> Iterator[str]:
         yield f"{traffic['stale_clients']['failed']} failed requests of clients that never resolve again"
 
 
+def wrong_checks(checks: Mapping[str, Any]) -> Iterator[str]:
+    """What the judge found in sessions and in BOSS's schedule."""
+    if lost := checks["sessions"]["lost"]:
+        yield f"{lost} sessions lost"
+    settlements = checks["settlements"]
+    if periods := settlements["duplicated"]:
+        yield f"BOSS's schedule ran more than once for {', '.join(periods)}"
+    if overlapping := settlements["overlapping"]:
+        yield f"{overlapping} settlements settled what was settled before"
+
+
+def wrong_calls(failed: Mapping[str, int]) -> Iterator[str]:
+    """The callers of the services that had calls without an answer."""
+    for caller, count in failed.items():
+        if count:
+            yield f"{count} calls of {caller} were not answered"
+
+
 class World:
     """Both clouds after a rehearsal."""
 
@@ -114,3 +132,13 @@ def summary(traffic: Mapping[str, Any]) -> Iterator[str]:
         f"target p50 {latency['target_p50']} ms, p99 {latency['target_p99']} ms"
     )
     yield f"clients that never resolve again: {stale['requests']} requests, {stale['failed']} failed"
+
+
+def summary_of_checks(checks: Mapping[str, Any]) -> Iterator[str]:
+    """Sessions and settlements, in a line each."""
+    sessions, settled = checks["sessions"], checks["settlements"]
+    yield f"sessions: {sessions['begun']} begun, used {sessions['used']} times, {sessions['lost']} lost"
+    yield (
+        f"settlements: {settled['rows']} runs, {len(settled['duplicated'])} periods more than once, "
+        f"{settled['overlapping']} overlapping, {settled['missed']} periods without"
+    )

@@ -16,6 +16,7 @@ from lab.services.images import INGRESS_IMAGE, TRUSTED, images
 from lab.setup import Tools
 from lab.supervisor import Supervisor
 from lab.topology import Place
+from lab.velero import Storage, start_velero
 from lab.world import World
 
 INGRESS_NAMESPACE = "ingress-nginx"
@@ -31,6 +32,7 @@ class Cluster:
         self, place: Place, tools: Tools, world: World, supervisor: Supervisor, *, folder: Path, upstream: str
     ) -> None:
         self.place = place
+        self._tools = tools
         self._supervisor = supervisor
         self._upstream = upstream
         spec = ClusterSpec(place.host, place.host, place.node, place.api)
@@ -66,6 +68,10 @@ class Cluster:
         """
         self.apply(_ingress_objects(self.control_plane.kubeconfig("ingress").read_text(), addresses))
         self.rolled_out(INGRESS_NAMESPACE, "daemonset/ingress-nginx-controller")
+
+    def start_velero(self, storage: Storage) -> None:
+        """Run Velero beside the cluster. Raises LabError."""
+        start_velero(self.control_plane, self._tools, self._supervisor, storage)
 
     def apply(self, objects: Sequence[Mapping[str, object]] | str) -> None:
         """`kubectl apply` of objects, or of a YAML text. Raises LabError."""

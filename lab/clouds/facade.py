@@ -14,8 +14,9 @@ import boto3
 import yaml
 
 from lab import topology
+from lab.clouds.calls import failed_calls
 from lab.clouds.cluster import Cluster
-from lab.clouds.internet import REGION, ZONE, Internet
+from lab.clouds.internet import ACCOUNT, DOMAINS, REGION, ZONE, Internet
 from lab.clouds.workloads import DEPLOYED, Workloads
 from lab.clouds.workstation import Workstation
 from lab.database import HuaweiDatabase, Tls, connect
@@ -144,10 +145,41 @@ class Clouds:
         for index, domain in enumerate(settings["domains"]):
             found["domains", index, "record_id"] = self.internet.record_ids[domain["name"]]
             found["domains", index, "source"] = topology.HUAWEI_INGRESS
-        return found
+        authority = self.database_ca.read_text()
+        asked: dict[tuple[str | int, ...], object] = {
+            ("account",): ACCOUNT,
+            ("notifications", "emails", 0): "alarms@example.com",
+            ("replication", "certificates", "source"): authority,
+            ("replication", "certificates", "target"): authority,
+        }
+        return found | {keys: fact for keys, fact in asked.items() if _is_placeholder(settings, keys)}
 
-    def attach_aws(self) -> None:
-        """Give the AWS side the addresses that `pulumi up` obtained, and start its ingress on them."""
+    def sessions(self, settings_file: Path) -> list[str]:
+        """The load generator's words for users with sessions; none while the settings lack Corestone."""
+        settings = yaml.safe_load(settings_file.read_text())["config"]["landfall:environment"]
+        corestone = DOMAINS[1]
+        if corestone not in [domain["name"] for domain in settings["domains"]]:
+            return []
+        return ["--corestone", corestone, "--accounts", str(self.accounts)]
+
+    def calls(self, *, since: float) -> dict[str, int]:
+        """How many calls of each caller of the services failed after `since` (seconds since the epoch)."""
+        return failed_calls(self.folder / "clusters", since)
+
+    def attach(self, outputs: Mapping[str, Any]) -> None:
+        """Bring to life what `pulumi up` of the environment declared, by that stack's outputs.
+
+        The AWS side gets its addresses and an ingress on them; Velero runs beside both clusters once the
+        stack has a bucket for it. Raises LabError.
+        """
+        with ThreadPoolExecutor() as pool:
+            parts = [pool.submit(self._attach_addresses)]
+            if bucket := outputs.get("velero_bucket"):
+                storage = self.internet.storage(str(bucket))
+                parts += [pool.submit(self.clusters[place].start_velero, storage) for place in (HUAWEI, AWS)]
+            _all(parts)
+
+    def _attach_addresses(self) -> None:
         ec2 = boto3.client(
             "ec2",
             endpoint_url=self.internet.aws_endpoint,
@@ -198,6 +230,17 @@ class Clouds:
     def stop(self) -> None:
         """End every process of the lab, last started first."""
         self.supervisor.stop_all()
+
+
+def _is_placeholder(settings: Any, keys: tuple[str | int, ...]) -> bool:
+    """Whether the settings leave that place to the owner of an environment."""
+    found = settings
+    for key in keys:
+        try:
+            found = found[key]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return isinstance(found, dict) and "placeholder" in found
 
 
 def _all(parts: Any) -> None:

@@ -13,7 +13,10 @@ from lab.cloudflare.directory import NAME_SERVERS
 from lab.kubernetes.certificates import write_private
 from lab.supervisor import Supervisor
 from lab.topology import HUAWEI
+from lab.velero import Storage
 
+ACCOUNT = "123456789012"
+"""The account of whoever asks the lab's AWS."""
 REGION = "ap-southeast-1"
 ZONE = "truewatch.com"
 DOMAIN = "bill.truewatch.com"
@@ -49,6 +52,10 @@ class Internet:
             "CLOUDFLARE_BASE_URL": f"http://{topology.CLOUDFLARE_API}:{topology.CLOUDFLARE_PORT}/client/v4",
             "CLOUDFLARE_API_TOKEN": self._token,
         }
+
+    def storage(self, bucket: str) -> Storage:
+        """A bucket of the lab's S3, for Velero."""
+        return Storage(bucket, self.aws_endpoint, REGION, access_key="lab", secret_key="lab")
 
     def start_aws(self) -> None:
         """Serve the APIs of AWS. Raises LabError."""

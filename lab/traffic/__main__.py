@@ -14,7 +14,8 @@ import pymysql
 from lab.traffic import log
 from lab.traffic.client import ResolveError
 from lab.traffic.generate import Generator, Load
-from lab.traffic.judge import LoginError, first_address, judge, read_held, read_login
+from lab.traffic.judge import LoginError, first_address, judge, read_held, read_login, read_settlements
+from lab.traffic.user import Account
 
 
 def main() -> int:
@@ -40,6 +41,8 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, help="how long; without it until the stop file or a signal")
     parser.add_argument("--stop-file", type=Path, help="no further requests once this file exists")
     parser.add_argument("--domain", required=True)
+    parser.add_argument("--corestone", help="Corestone's domain; with it users log in and use sessions")
+    parser.add_argument("--accounts", type=Path, help="JSON: passwords by user, with --corestone")
     parser.add_argument("--port", type=int, default=443)
     parser.add_argument("--resolver", required=True, help="address of the DNS server")
     parser.add_argument("--resolver-port", type=int, default=53)
@@ -66,6 +69,8 @@ async def _generate(options: argparse.Namespace) -> None:
         clients=options.clients,
         stale_clients=options.stale_clients,
         seed=options.seed,
+        corestone=options.corestone,
+        accounts=_accounts(options.accounts) if options.corestone else (),
     )
     live = options.live or options.out.with_suffix(".live.json")
     generator = Generator(load, options.out, live)
@@ -74,10 +79,19 @@ async def _generate(options: argparse.Namespace) -> None:
     print(json.dumps(dict(await generator.run())))
 
 
+def _accounts(path: Path | None) -> tuple[Account, ...]:
+    if path is None:
+        raise ValueError("--corestone needs --accounts")
+    return tuple(Account(user, password) for user, password in json.loads(path.read_text()).items())
+
+
 def _add_judge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requests", type=Path, required=True, help="the log of `generate`")
     parser.add_argument("--database", type=Path, required=True, help="login file of the surviving database")
     parser.add_argument("--out", type=Path, required=True, help="where the `traffic` section goes")
+    parser.add_argument(
+        "--checks", type=Path, help="sessions and settlements; default: checks.json beside OUT"
+    )
     parser.add_argument("--series", type=Path, help="the time series; default: series.json beside OUT")
     parser.add_argument(
         "--source", action="append", help="address of the old cloud's ingress; default: the first one reached"
@@ -95,6 +109,9 @@ def _judge(options: argparse.Namespace) -> None:
     options.out.write_text(json.dumps(verdict.traffic, indent=2) + "\n", encoding="utf-8")
     series_file = options.series or options.out.with_name("series.json")
     series_file.write_text(json.dumps(verdict.series) + "\n", encoding="utf-8")
+    settled = read_settlements(login).findings
+    checks_file = options.checks or options.out.with_name("checks.json")
+    checks_file.write_text(json.dumps({"sessions": verdict.sessions, "settlements": settled}) + "\n")
     for what, ids in (("lost", verdict.losses.lost), ("duplicated", verdict.losses.duplicated)):
         for client_id in ids[:20]:
             print(f"{what}: {client_id}")

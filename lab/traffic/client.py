@@ -104,6 +104,7 @@ class Client:
     def __init__(self, number: int, target: Target, dns_client: Forwarder, *, stale: bool) -> None:
         self.number = number
         self.stale = stale
+        self.domain = target.domain
         self._target = target
         self._resolver = Resolver(dns_client, target.domain, stale=stale)
         self._idle: list[HttpConnection] = []

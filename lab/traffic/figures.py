@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from lab.traffic.log import Log, Request
+from lab.traffic.schedule import SESSION_USES
 
 Held = Mapping[str, Mapping[str, Sequence[Decimal]]]
 """What the database holds: for each kind of write (`record`, `usage`), the amounts by client id."""
@@ -81,6 +82,16 @@ def traffic(log: Log, found: Losses, source: Collection[str]) -> dict[str, objec
             for percent in (50, 99)
         },
         "stale_clients": {"requests": len(stale), "failed": _failed(stale)},
+    }
+
+
+def sessions(log: Log) -> dict[str, int]:
+    """How many sessions began, how often they were used, and how often one was not known any more."""
+    kinds = [request.kind for request in log.requests if request.outcome == "ok"]
+    return {
+        "begun": sum(kind in SESSION_USES.values() for kind in kinds),
+        "used": sum(kind in SESSION_USES for kind in kinds),
+        "lost": sum(request.lost_session for request in log.requests),
     }
 
 

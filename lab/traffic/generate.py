@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
 from lab.dns import Forwarder
 from lab.traffic import log
-from lab.traffic.client import Client, Result, Target
+from lab.traffic.client import Client, Target
 from lab.traffic.figures import percentile
-from lab.traffic.schedule import Planned, arrivals
+from lab.traffic.limits import cpu_seconds, raise_descriptor_limit
+from lab.traffic.results import judge_result
+from lab.traffic.schedule import RECORDS_ALONE, WITH_SESSIONS, Planned, arrivals
+from lab.traffic.user import Account, User
 
 TIMEOUT_SECONDS = 10.0
-EXPECTED = {"record": 201, "usage": 202, "read": 200}
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,17 @@ class Load:
     clients: int
     stale_clients: int
     seed: int
+    corestone: str | None = None
+    """Corestone's domain; with it users log in at both services and use their sessions."""
+    accounts: tuple[Account, ...] = ()
+    """One for each client, if there is a Corestone."""
 
     def settings(self) -> dict[str, object]:
         """What the log says of how it was made."""
         return {
             "rate": self.rate,
             "domain": self.domain,
+            "corestone": self.corestone,
             "clients": self.clients,
             "stale_clients": self.stale_clients,
             "seed": self.seed,
@@ -63,7 +68,8 @@ class Generator:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._crash: BaseException | None = None
         self._recent: list[log.Request] = []
-        self._totals = {"requests": 0, "failed": 0, "unknown_outcome": 0, "reads_failed": 0}
+        counted = ("requests", "failed", "unknown_outcome", "reads_failed", "sessions_lost")
+        self._totals = dict.fromkeys(counted, 0)
         self._lag = 0.0
 
     def stop(self) -> None:
@@ -73,50 +79,45 @@ class Generator:
     async def run(self) -> Mapping[str, int]:
         """Runs the load. Raises ResolveError or OSError where it cannot start; gives the totals."""
         load = self._load
-        _raise_descriptor_limit()
+        raise_descriptor_limit()
         forwarder = Forwarder(load.resolver, load.resolver_port)
         await forwarder.start()
-        tls = ssl.create_default_context(cafile=str(load.ca))
-        target = Target(load.domain, load.port, tls, load.source)
-        clients = [
-            Client(number, target, forwarder, stale=number < load.stale_clients)
-            for number in range(load.clients)
-        ]
+        users = _users(load, forwarder)
         try:
-            await asyncio.gather(*(client.resolve() for client in clients))
+            await asyncio.gather(*(user.resolve() for user in users))
             with self._out.open("w", encoding="utf-8") as out:
                 out.write(log.header(time.time(), load.settings()))
                 reporter = asyncio.create_task(self._report(out))
-                await self._dispatch(clients, out)
+                await self._dispatch(users, out)
                 reporter.cancel()
                 await asyncio.gather(reporter, return_exceptions=True)
-                usage = resource.getrusage(resource.RUSAGE_SELF)
                 self._write_live(0.0)
                 if self._crash is not None:
                     raise self._crash
                 figures = {
                     **self._totals,
                     "lag_ms_max": round(self._lag * 1000, 1),
-                    "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
+                    "cpu_seconds": cpu_seconds(),
                 }
                 out.write(log.footer(figures))
         finally:
-            for client in clients:
-                client.close()
+            for user in users:
+                user.close()
             await forwarder.stop()
         return self._totals
 
-    async def _dispatch(self, clients: list[Client], out: TextIO) -> None:
+    async def _dispatch(self, users: list[User], out: TextIO) -> None:
         loop = asyncio.get_running_loop()
         start = loop.time()
-        for planned in arrivals(self._load.rate, self._load.clients, self._load.seed):
+        shares = WITH_SESSIONS if self._load.corestone else RECORDS_ALONE
+        for planned in arrivals(self._load.rate, self._load.clients, self._load.seed, shares):
             if self._load.seconds is not None and planned.at >= self._load.seconds:
                 break
             due = start + planned.at
             if due > loop.time() and await self._stopped_within(due - loop.time()):
                 break
             self._lag = max(self._lag, loop.time() - due)
-            task = loop.create_task(self._send(clients[planned.client], planned, due, out))
+            task = loop.create_task(self._send(users[planned.client], planned, due, out))
             self._in_flight.add(task)
             task.add_done_callback(self._sent)
             if self._ended.is_set():
@@ -134,26 +135,28 @@ class Generator:
             self._crash = task.exception()  # a fault of the generator itself: the run is worth nothing
             self._ended.set()
 
-    async def _send(self, client: Client, planned: Planned, due: float, out: TextIO) -> None:
+    async def _send(self, user: User, planned: Planned, due: float, out: TextIO) -> None:
         if planned.kind == "read" and not self._acknowledged:
             planned = replace(planned, kind="record")  # there is nothing to read yet
         if planned.kind == "read":
             client_id, amount = self._acknowledged[int(planned.pick * len(self._acknowledged))]
             planned = replace(planned, id=client_id, amount=amount)
-        request = _encode(self._load.domain, planned)
-        result = await client.perform(
-            request, idempotent=planned.kind == "read", deadline=due + TIMEOUT_SECONDS
+        sent = user.sending(planned)
+        result = await sent.client.perform(
+            sent.request, idempotent=sent.idempotent, deadline=due + TIMEOUT_SECONDS
         )
         took = asyncio.get_running_loop().time() - due
-        logged = judge_result(planned, client.stale, result, took)
+        user.take(sent, result)
+        logged = judge_result(sent.planned, user.stale, result, took)
         if logged.kind == "record" and logged.outcome == "ok":
-            self._acknowledged.append((planned.id, planned.amount))
+            self._acknowledged.append((logged.id, logged.amount))
         out.write(log.line(logged))
         self._recent.append(logged)
         self._totals["requests"] += 1
         self._totals["failed"] += logged.outcome != "ok"
         self._totals["unknown_outcome"] += logged.outcome == "unknown"
         self._totals["reads_failed"] += logged.contradicted
+        self._totals["sessions_lost"] += logged.lost_session
 
     async def _report(self, out: TextIO) -> None:
         """Each second: the log to the disk, the live figures to their file, a look for the stop file."""
@@ -184,58 +187,18 @@ class Generator:
         draft.replace(self._live)
 
 
-def judge_result(planned: Planned, stale: bool, result: Result, took: float) -> log.Request:
-    """What a client makes of a result: the line for the log. `took` in seconds."""
-    status = result.response.status if result.response else None
-    contradicted = False
-    error = result.error
-    outcome: log.Outcome = "ok"
-    if status != EXPECTED[planned.kind]:
-        # A gateway's error says nothing of what happened behind it; a refusal (4xx) does.
-        unknown = planned.kind != "read" and result.sent and (status is None or status >= 500)
-        outcome = "unknown" if unknown else "failed"
-        contradicted = planned.kind == "read" and status == 404
-        error = error or f"status {status}"
-    elif planned.kind == "read" and result.response is not None:
-        found = _amount(result.response.body)
-        if found is None or found != Decimal(planned.amount):
-            outcome, contradicted = "failed", True
-            error = f"expected the amount {planned.amount}, found {found}"
-    return log.Request(
-        at=round(planned.at, 4),
-        ms=round(took * 1000, 2),
-        kind=planned.kind,
-        id=planned.id,
-        amount=planned.amount,
-        client=planned.client,
-        stale=stale,
-        address=result.address,
-        status=status,
-        outcome=outcome,
-        contradicted=contradicted,
-        error=error,
-        repeats=result.repeats,
-    )
+def _users(load: Load, forwarder: Forwarder) -> list[User]:
+    tls = ssl.create_default_context(cafile=str(load.ca))
 
+    def client(number: int, domain: str) -> Client:
+        target = Target(domain, load.port, tls, load.source)
+        return Client(number, target, forwarder, stale=number < load.stale_clients)
 
-def _amount(body: bytes) -> Decimal | None:
-    try:
-        return Decimal(json.loads(body)["amount"])
-    except (ValueError, KeyError, TypeError, ArithmeticError):
-        return None
-
-
-def _encode(domain: str, planned: Planned) -> bytes:
-    host = f"HTTP/1.1\r\nHost: {domain}\r\n"
-    if planned.kind == "read":
-        return f"GET /records/{planned.id} {host}Accept: application/json\r\n\r\n".encode()
-    path = "/records" if planned.kind == "record" else "/usage"
-    body = json.dumps({"id": planned.id, "amount": planned.amount})
-    content = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-    return f"POST {path} {host}{content}\r\n{body}".encode()
-
-
-def _raise_descriptor_limit() -> None:
-    """When answers stop, every request that is due opens a connection of its own."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if load.corestone is None:
+        return [User(client(number, load.domain), None, None) for number in range(load.clients)]
+    if len(load.accounts) < load.clients:
+        raise ValueError(f"there are {len(load.accounts)} accounts for {load.clients} clients")
+    return [
+        User(client(number, load.domain), client(number, load.corestone), load.accounts[number])
+        for number in range(load.clients)
+    ]

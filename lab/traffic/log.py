@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from lab.traffic.schedule import Kind
+from lab.traffic.schedule import SESSION_USES, WRITES, Kind
 
-SCHEMA = 1
+SCHEMA = 2
 Outcome = Literal["ok", "failed", "unknown"]
 
 
@@ -24,6 +24,7 @@ class LogError(ValueError):
 class Request(NamedTuple):
     """One request as a client saw it.
 
+    `id`: of the record, or the user whose session it begins or uses.
     `at`: when it was due, in seconds after the start; `ms`: from then to its end. `outcome` is `unknown`
     for a write that failed after it was sent: it may have been carried out. `contradicted`: a read that
     answered otherwise than the acknowledged write (absent, or another amount).
@@ -46,7 +47,12 @@ class Request(NamedTuple):
     @property
     def is_write(self) -> bool:
         """Whether it is a write, direct or through the buffer."""
-        return self.kind != "read"
+        return self.kind in WRITES
+
+    @property
+    def lost_session(self) -> bool:
+        """Whether the service did not know a session any more that it had begun."""
+        return self.kind in SESSION_USES and self.status == 401
 
 
 @checked_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))

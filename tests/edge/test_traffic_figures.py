@@ -21,9 +21,9 @@ from lab.services.ledger import TABLES
 from lab.traffic import log
 from lab.traffic.client import Result
 from lab.traffic.figures import Held, losses, percentile, series, traffic
-from lab.traffic.generate import judge_result
 from lab.traffic.http import Response
 from lab.traffic.judge import judge
+from lab.traffic.results import judge_result
 from lab.traffic.schedule import Kind, Planned, arrivals
 
 SOURCE, TARGET = "203.0.113.10", "203.0.113.64"
@@ -207,7 +207,7 @@ def test_a_log_is_read_as_it_was_written() -> None:
     ("lines", "complaint"),
     [
         ([], "line 1: not the start of a log"),
-        (['{"schema": 2, "started": 1, "settings": {}}\n'], "expected the schema 1, found 2"),
+        (['{"schema": 1, "started": 1, "settings": {}}\n'], "expected the schema 2, found 1"),
         (LINES[:2], "cut off after 1 requests"),
         ([*LINES, LINES[1]], "line 4: there is more"),
         ([LINES[0], LINES[1][:30], LINES[2]], "line 2"),
