@@ -1,9 +1,10 @@
 """`python -m stacks.review --environment prod`: what `pulumi up` would change, property by property.
 
-Runs `pulumi preview --json` on every stack of an environment that has a settings file, and writes
+Runs `pulumi preview --json` on every stack of an environment, and writes
 `<stack>.json` (as pulumi gave it) and `<stack>.md` (for people) into a folder. Changes nothing.
 
-Exit codes: 0 previewed, 1 a stack could not be previewed, 2 wrong usage.
+Exit codes: 0 previewed, 1 a stack could not be previewed, 2 wrong usage or
+settings.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stacks.build import stack_parts
+from stacks.settings import SettingsError, load_any_environment
+
 _TIMEOUT_SECONDS = 1800.0
 _LONGEST_VALUE = 200
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -26,13 +30,9 @@ _UNCHANGED = ("same", "read", "refresh")
 
 
 def stacks_of(project: Path, environment: str) -> list[str]:
-    """The environment's stacks that have a settings file, the landing zone first."""
-    names = {
-        path.name.removeprefix("Pulumi.").removesuffix(".yaml")
-        for pattern in (f"Pulumi.{environment}.yaml", f"Pulumi.{environment}-*.yaml")
-        for path in project.glob(pattern)
-    }
-    return sorted(names, key=lambda name: (name != environment, name))
+    """The environment's stacks, in the order in which they are brought up. Raises SettingsError."""
+    parts = stack_parts(load_any_environment(project, environment))
+    return [f"{environment}-{part}" if part else environment for part in parts]
 
 
 def markdown(stack: str, preview: Mapping[str, Any]) -> str:
@@ -117,9 +117,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--project", type=Path, default=Path(), help="the project's folder")
     parser.add_argument("--output", type=Path, default=Path("out/preview"), help="the folder to write into")
     options = parser.parse_args(arguments)
-    stacks = stacks_of(options.project, options.environment)
-    if not stacks:
-        sys.stderr.write(f"review: there is no {options.project / f'Pulumi.{options.environment}.yaml'}\n")
+    try:
+        stacks = stacks_of(options.project, options.environment)
+    except SettingsError as error:
+        sys.stderr.write(f"review: {error}\n")
         return 2
     options.output.mkdir(parents=True, exist_ok=True)
     failed = 0

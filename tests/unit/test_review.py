@@ -9,6 +9,7 @@ import pytest
 
 from stacks.review import main, markdown, stacks_of
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 URN = "urn:pulumi:prod-edge::landfall::cloudflare:index/dnsRecord:DnsRecord::bill.truewatch.com"
 
 
@@ -79,12 +80,11 @@ def test_markup_in_values_and_messages_stays_text() -> None:
     assert "- warning: \\[x\\](y)" in page
 
 
-def test_the_landing_zone_comes_first_and_other_environments_stay_out(tmp_path: Path) -> None:
-    for name in ("prod-edge", "prod", "prod-target", "production", "rhoam"):
-        (tmp_path / f"Pulumi.{name}.yaml").touch()
-    (tmp_path / "Pulumi.yaml").touch()
+def test_the_stacks_are_those_that_the_settings_declare() -> None:
+    stacks = stacks_of(REPOSITORY, "prod")
 
-    assert stacks_of(tmp_path, "prod") == ["prod", "prod-edge", "prod-target"]
+    assert stacks[0] == "prod"
+    assert {"prod-source", "prod-target", "prod-edge"} < set(stacks)
 
 
 def test_an_environment_that_there_is_not_is_wrong_usage(
@@ -98,7 +98,6 @@ def test_an_environment_that_there_is_not_is_wrong_usage(
 def test_a_pulumi_that_fails_or_is_absent_is_told(
     found: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "Pulumi.prod.yaml").touch()
     programs = tmp_path / "bin"
     programs.mkdir()
     if found:
@@ -107,7 +106,7 @@ def test_a_pulumi_that_fails_or_is_absent_is_told(
         pulumi.chmod(0o755)
     monkeypatch.setenv("PATH", str(programs))
 
-    arguments = ["--environment", "prod", "--project", str(tmp_path), "--output", str(tmp_path / "out")]
+    arguments = ["--environment", "prod", "--project", str(REPOSITORY), "--output", str(tmp_path)]
 
     assert main(arguments) == 1
     expected = "no stack named prod" if found else "`pulumi` is not on PATH"
