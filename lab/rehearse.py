@@ -14,7 +14,7 @@ from lab import topology
 from lab.clouds import DOMAIN, Clouds
 from lab.kills import Killer
 from lab.options import Options
-from lab.people import People
+from lab.people import People, deeds_of
 from lab.scene import ENVIRONMENT, SOURCE, TARGET, Clock, Scene, lab_folder
 from lab.setup import find_tools
 from lab.verdict import (
@@ -64,7 +64,7 @@ class _Rehearsal:
             self._clouds,
             self._scene.cutover_argv(),
             self._scene.project,
-            {"open-database": self._clouds.open_database},
+            deeds_of(self._clouds),
         )
         self._start_traffic()
         outcome = self._migrate(people)

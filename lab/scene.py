@@ -68,6 +68,7 @@ class Scene:
         for line in ("the lab's addresses over the settings of a copy:", *describe(overlay)):
             self._progress(line)
         copy_project(REPOSITORY, self.project, ENVIRONMENT, overlay)
+        self.clouds.write_authority(self.project)
         for stack in self.stacks:
             self._progress(f"pulumi up {stack}")
             self.pulumi("stack", "init", stack)

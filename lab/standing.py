@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lab.clouds import DOMAIN, Clouds
 from lab.options import DEFAULT_TTL_DIVISOR, REPOSITORY
+from lab.people import deeds_of
 from lab.scene import Clock, Scene, lab_folder
 from lab.setup import find_tools
 from lab.topology import AWS
@@ -126,7 +127,7 @@ def _stay() -> int:
         try:
             scene = Scene(clouds, plan="boss-corestone", progress=progress)
             scene.set_up("")
-            deeds = {"open-database": clouds.open_database}
+            deeds = {step: deed.act for step, deed in deeds_of(clouds).items()}
             asked = _write_programs(scene, list(deeds))
             while not ending.wait(_POLL_SECONDS):
                 for path in asked.iterdir():

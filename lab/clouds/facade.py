@@ -29,6 +29,9 @@ from lab.supervisor import Supervisor
 from lab.topology import AWS, HUAWEI, PLACES, Place
 from lab.world import WORLD, LabError, World
 
+AUTHORITY_FILE = "certificates/databases.pem"
+"""Below a project's folder."""
+
 Progress = Callable[[str], None]
 
 
@@ -145,14 +148,19 @@ class Clouds:
         for index, domain in enumerate(settings["domains"]):
             found["domains", index, "record_id"] = self.internet.record_ids[domain["name"]]
             found["domains", index, "source"] = topology.HUAWEI_INGRESS
-        authority = self.database_ca.read_text()
         asked: dict[tuple[str | int, ...], object] = {
             ("account",): ACCOUNT,
             ("notifications", "emails", 0): "alarms@example.com",
-            ("replication", "certificates", "source"): authority,
-            ("replication", "certificates", "target"): authority,
+            ("replication", "certificates", "source"): AUTHORITY_FILE,
+            ("replication", "certificates", "target"): AUTHORITY_FILE,
         }
         return found | {keys: fact for keys, fact in asked.items() if _is_placeholder(settings, keys)}
+
+    def write_authority(self, project: Path) -> None:
+        """Put the authority of the databases where the overlaid settings of a project say that it is."""
+        path = project / AUTHORITY_FILE
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(self.database_ca.read_bytes())
 
     def sessions(self, settings_file: Path) -> list[str]:
         """The load generator's words for users with sessions; none while the settings lack Corestone."""
