@@ -83,6 +83,10 @@ class Document:
     lines: Mapping[str, str]
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Reason by line id."""
+    details: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Its other lines, each with the ids of those that it says more about."""
+    differs: tuple[str, ...] = ()
+    """Where the plan does otherwise than the text says, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +221,10 @@ def _document_problems(plan: Plan) -> Iterator[str]:
     for line, text in plan.document.lines.items():
         if line not in fulfilled and line not in plan.document.left_out:
             yield f"document line {line} ({text}) is fulfilled by no step"
+    for text, lines in plan.document.details.items():
+        for line in lines or ("none",):
+            if line not in plan.document.lines:
+                yield f"detail {text!r} belongs to line {line!r}, which the document does not have"
     for line in plan.document.left_out:
         if line not in plan.document.lines:
             yield f"left_out names line {line!r}, which the document does not have"

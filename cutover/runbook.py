@@ -35,6 +35,12 @@ def _lines(plan: Plan) -> Iterator[str]:
                 yield f"1. undo `{step.id}` ({step.title})"
             case NoReturn(reason):
                 yield f"1. **no way back** behind `{step.id}`: {reason}"
+    if plan.document.differs:
+        yield ""
+        yield "## Where this plan does otherwise than the document"
+        yield ""
+        for text in plan.document.differs:
+            yield f"- {text}"
     if plan.document.left_out:
         yield ""
         yield "## What this plan leaves out of the document"

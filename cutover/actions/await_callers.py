@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cutover.actions.base import Evidence, Look
 from cutover.actions.find_callers import CALLERS
-from cutover.callers.find import find_callers
+from cutover.callers.access import read_services
+from cutover.callers.find import Caller, find_callers
 from cutover.callers.judge import holding, stale
 from cutover.context import Context
 
 POLL_SECONDS = 3.0
+HEARD_SECONDS = 10.0
+"""How fresh a line of an access log must be to tell of somebody who still calls."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,20 @@ class AwaitCallers(Look):
         found = find_callers(context.environment, context.clusters)
         left = [str(caller) for caller in holding(found.callers, context.environment)]
         before = context.facts.values.get(CALLERS, {}).get("callers", ())
+        left += self._heard(context, found.callers)
         for caller, reason in stale(before, found, context.environment, context.clusters):
             left.append(f"{caller.kind} {caller.namespace}/{caller.name} on {caller.cluster}: {reason}")
         return tuple(left)
+
+    @staticmethod
+    def _heard(context: Context, callers: Iterable[Caller]) -> list[str]:
+        """Who asked by a name in the cluster a moment ago, and is told so by nothing that was read."""
+        since = context.clock.now().timestamp() - HEARD_SECONDS
+        seen = read_services(context.environment, context.clusters["source"], since)
+        named = " ".join(f"{caller.name} {caller.namespace}" for caller in callers)
+        accepted = " ".join(item.name for item in context.environment.accepted_callers)
+        return [
+            f"somebody who says {client.agent!r}, at {client.address}, asked for {client.host} just now"
+            for client in sorted(set(seen.requests))
+            if not client.agent or client.agent not in f"{named} {accepted}"
+        ]

@@ -6,13 +6,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from cutover.actions.base import Evidence, Look
-from cutover.callers.access import read_access_logs
+from cutover.callers import objects
+from cutover.callers.access import read_ingress, read_services
 from cutover.callers.find import Found, find_callers
 from cutover.callers.judge import unknown
 from cutover.context import Context
 
 CALLERS = "callers"
 """The fact: who is told of what moves, and who was seen in the access logs."""
+
+
+READS_CALLERS = tuple(
+    ("list", kind.api_version.rpartition("/")[0], kind.plural)
+    for kind in (
+        objects.CONFIG_MAPS,
+        objects.SERVICES,
+        objects.PODS,
+        objects.SLICES,
+        objects.INGRESSES,
+        *objects.WORKLOADS,
+    )
+)
+"""What must be allowed in all namespaces to find callers: verb, API group and resource."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,7 @@ class FindCallers(Look):
         """See Action."""
         return (
             "find the callers of what moves in ConfigMaps, Secrets, environments, Services, Ingresses of "
-            f"{', '.join(self.clusters)}, and in the access log of the source's ingress"
+            f"{', '.join(self.clusters)}, and in the access logs of the source's ingress and services"
         )
 
     def preview(self, context: Context) -> tuple[str, ...]:
@@ -42,10 +57,14 @@ class FindCallers(Look):
         """Raises StepError where a cluster does not answer."""
         found = find_callers(context.environment, context.clusters)
         evidence: dict[str, Any] = found.evidence() | {"findings": _findings(context, found)}
+        source = context.clusters["source"]
         ingress = context.environment.source_ingress
         if ingress is not None:
-            source = context.clusters["source"]
-            evidence["seen"] = read_access_logs(context.environment, source, ingress).evidence()
+            evidence["seen"] = read_ingress(context.environment, source, ingress).evidence()
+        inside = read_services(context.environment, source)
+        evidence["seen_in_cluster"] = inside.evidence()
+        for client in inside.requests:
+            context.say(f"seen: {client.agent or 'somebody'} from {client.address} asks for {client.host}")
         for caller in found.callers:
             context.say(f"caller: {caller}")
         for text in evidence["findings"]:

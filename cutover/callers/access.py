@@ -1,4 +1,4 @@
-"""What the access logs of an ingress tell: which clients asked for which domain.
+"""What access logs tell: which clients asked for which host, at an ingress or at the services themselves.
 
 Two forms are read: a JSON object a line, and the line that the community's nginx ingress writes by default.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from cutover.callers import objects
+from cutover.callers.names import Name, mentions
 from cutover.errors import StepError
 from cutover.ports import Cluster
 from stacks.settings import Environment, SourceIngress
@@ -24,6 +26,7 @@ MOST_CLIENTS = 50
 
 _HOST = ("host", "http_host", "vhost", "server_name")
 _CLIENT = ("client", "remote_addr", "remote_address", "client_ip")
+_MOMENT = ("moment", "msec", "time", "timestamp", "ts", "@timestamp")
 _AGENT = ("agent", "http_user_agent", "user_agent")
 _NGINX = re.compile(
     r'(?P<client>\S+) - \S+ \[[^\]]*\] "[^"]*" \d{3} \d+ "[^"]*" "(?P<agent>[^"]*)" \d+ [\d.]+ '
@@ -33,17 +36,27 @@ _NGINX = re.compile(
 
 @dataclass(frozen=True, order=True)
 class Client:
-    """Somebody who asks for a domain."""
+    """Somebody who asks for a host."""
 
-    domain: str
+    host: str
+    """A domain, or a name in the cluster."""
     address: str
     agent: str
     """The product of its User-Agent, without version and comments."""
 
 
 @dataclass(frozen=True)
+class Request:
+    """A line of an access log."""
+
+    client: Client
+    moment: float
+    """Seconds since 1970; 0 where the line does not say."""
+
+
+@dataclass(frozen=True)
 class Seen:
-    """What an ingress has seen."""
+    """What access logs hold."""
 
     requests: Counter[Client]
     lines: int
@@ -51,11 +64,10 @@ class Seen:
     def evidence(self) -> dict[str, Any]:
         """For the journal: those who asked most, and how many others there were."""
         found: dict[str, Any] = {"lines": self.lines, "clients": [], "others": {}}
-        domains = sorted({client.domain for client in self.requests})
-        for domain in domains:
-            clients = [item for item in self.requests.most_common() if item[0].domain == domain]
+        for host in sorted({client.host for client in self.requests}):
+            clients = [item for item in self.requests.most_common() if item[0].host == host]
             found["clients"] += [asdict(client) | {"requests": n} for client, n in clients[:MOST_CLIENTS]]
-            found["others"][domain] = len(clients[MOST_CLIENTS:])
+            found["others"][host] = len(clients[MOST_CLIENTS:])
         return found
 
     @property
@@ -64,8 +76,8 @@ class Seen:
         return frozenset(client.agent for client in self.requests)
 
 
-def parse(line: str, upstreams: Mapping[str, str]) -> Client | None:
-    """The client of a line; None for a line about something else.
+def parse(line: str, upstreams: Mapping[str, str]) -> Request | None:
+    """The request of a line; None for a line about something else.
 
     `upstreams`: domains by the name that the ingress gives to their Service (`namespace-service-port`).
     """
@@ -75,14 +87,29 @@ def parse(line: str, upstreams: Mapping[str, str]) -> Client | None:
             fields = json.loads(text)
         except ValueError:  # cut off at the edge of the log
             return None
-        host, client, agent = (_first(fields, keys) for keys in (_HOST, _CLIENT, _AGENT))
-        return Client(host.partition(":")[0].lower(), client, _product(agent)) if host and client else None
+        host, address, agent = (_first(fields, keys) for keys in (_HOST, _CLIENT, _AGENT))
+        if not host or not address:
+            return None
+        return Request(Client(host.partition(":")[0].lower(), address, _product(agent)), _moment(fields))
     if not (found := _NGINX.match(text)):
         return None
     upstream = found["upstream"].rpartition("-")[0]
     if upstream not in upstreams:
         return None
-    return Client(upstreams[upstream], found["client"], _product(found["agent"]))
+    return Request(Client(upstreams[upstream], found["client"], _product(found["agent"])), 0)
+
+
+def _moment(fields: Mapping[str, Any]) -> float:
+    """When a request was, from a number of seconds or an ISO 8601 time; 0 where neither is there."""
+    for key in _MOMENT:
+        value = fields.get(key)
+        if isinstance(value, int | float):
+            return float(value)
+        try:
+            return datetime.fromisoformat(str(value)).timestamp()
+        except ValueError:
+            continue
+    return 0
 
 
 def _first(fields: Mapping[str, Any], keys: Iterable[str]) -> str:
@@ -93,29 +120,58 @@ def _product(agent: str) -> str:
     return re.split(r"[\s/]", agent.strip(), maxsplit=1)[0][:80] if agent not in ("", "-") else ""
 
 
-def read_access_logs(environment: Environment, cluster: Cluster, ingress: SourceIngress) -> Seen:
-    """Reads the logs of an ingress's pods. Raises StepError where there are no such pods."""
+def read_ingress(environment: Environment, cluster: Cluster, ingress: SourceIngress) -> Seen:
+    """Who asked an ingress for a domain. Raises StepError where there are no such pods."""
     domains = {domain.name for domain in environment.domains}
     upstreams = {domain.service.replace("/", "-"): domain.name for domain in environment.domains}
-    pods = [
-        pod
-        for pod in cluster.list(objects.PODS, ingress.namespace)
-        if ingress.selector.items() <= (pod["metadata"].get("labels") or {}).items()
-    ]
+    pods = _pods(cluster, ingress.namespace, ingress.selector)
     if not pods:
         labels = ", ".join(f"{key}={value}" for key, value in ingress.selector.items())
         raise StepError(
             f"cluster {cluster.context} has no pod of an ingress in {ingress.namespace} with {labels}, whose "
             "access log tells who calls"
         )
-    requests: Counter[Client] = Counter()
-    lines = 0
+    lines = list(_lines(cluster, pods))
+    found = (request for line in lines if (request := parse(line, upstreams)) is not None)
+    clients = Counter(request.client for request in found if request.client.host in domains)
+    return Seen(clients, len(lines))
+
+
+def read_services(environment: Environment, cluster: Cluster, since: float = 0) -> Seen:
+    """Who asked the services that move by a name in the cluster, as far as they write access logs.
+
+    What moves along is left out, and so are requests from before `since` (seconds since 1970).
+    """
+    names = tuple(Name("in-cluster", domain.service, domain.service) for domain in environment.domains)
+    pods = [
+        pod
+        for workload in environment.workloads
+        for pod in _pods(cluster, workload.namespace, workload.selector)
+    ]
+    own = {(pod.get("status") or {}).get("podIP") for pod in pods}
+    lines = list(_lines(cluster, pods))
+    requests = [request for line in lines if (request := parse(line, {})) is not None]
+    clients = Counter(
+        request.client
+        for request in requests
+        if request.moment >= since
+        and request.client.address not in own
+        and any(True for _ in mentions(request.client.host, names, ""))
+    )
+    return Seen(clients, len(lines))
+
+
+def _pods(cluster: Cluster, namespace: str, selector: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        pod
+        for pod in cluster.list(objects.PODS, namespace)
+        if selector.items() <= (pod["metadata"].get("labels") or {}).items()
+        and (pod.get("status") or {}).get("phase") == "Running"
+    ]
+
+
+def _lines(cluster: Cluster, pods: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for pod in pods:
         metadata = pod["metadata"]
         for container in pod["spec"]["containers"]:
-            for line in cluster.logs(metadata["namespace"], metadata["name"], container["name"], TAIL_LINES):
-                lines += 1
-                client = parse(line, upstreams)
-                if client is not None and client.domain in domains:
-                    requests[client] += 1
-    return Seen(requests, lines)
+            yield from cluster.logs(metadata["namespace"], metadata["name"], container["name"], TAIL_LINES)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from cutover.actions.base import Condition, Evidence
 from cutover.context import Context
 from cutover.errors import StepError
-from cutover.ports import Side
 
 
 @dataclass(frozen=True)
@@ -31,23 +30,27 @@ class NoPlaceholders(Condition):
 class ClusterAnswers(Condition):
     """A cluster answers, and our credentials may do there what the plan needs."""
 
-    side: Side
+    cluster: str
+    """`source`, `target`, or one that the settings name."""
     namespaces: tuple[str, ...]
     allowed: tuple[tuple[str, str, str], ...]
     """Verb, API group and resource."""
+    everywhere: tuple[tuple[str, str, str], ...] = ()
+    """The same, in all namespaces."""
 
     def describe(self) -> str:
         """See Condition."""
-        return f"the {self.side}'s cluster answers and lets us work"
+        return f"the cluster {self.cluster} answers and lets us work"
 
     def hold(self, context: Context) -> Evidence:
         """See Condition."""
-        cluster = context.clusters[self.side]
+        cluster = context.cluster(self.cluster)
         version = cluster.version()
+        asked = [(*words, namespace) for namespace in self.namespaces for words in self.allowed]
+        asked += [(*words, "") for words in self.everywhere]
         refused = [
-            f"{verb} {resource} in {namespace}"
-            for namespace in self.namespaces
-            for verb, group, resource in self.allowed
+            f"{verb} {resource} in {namespace or 'all namespaces'}"
+            for verb, group, resource, namespace in asked
             if not cluster.allowed(verb, group, resource, namespace)
         ]
         if refused:
@@ -83,3 +86,20 @@ class LandingZoneUp(Condition):
     def hold(self, context: Context) -> Evidence:
         """See Condition."""
         return {name: list(context.addresses(name)) for name in ("nat_addresses", "ingress_addresses")}
+
+
+@dataclass(frozen=True)
+class StackAnswers(Condition):
+    """A small stack can be previewed: its state, its credentials and what it names are in reach."""
+
+    stack: str
+
+    def describe(self) -> str:
+        """See Condition."""
+        return f"the stack {self.stack} can be previewed"
+
+    def hold(self, context: Context) -> Evidence:
+        """See Condition."""
+        stack = context.stack(self.stack)
+        changes = context.stacks.preview(stack, context.stacks.flips(stack))
+        return {"stack": stack, "would": [str(change) for change in changes] or ["change nothing"]}

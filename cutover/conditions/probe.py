@@ -25,6 +25,8 @@ class DatabaseReach(Condition):
     side: Side
     namespace: str
     reachable: bool
+    internal: bool = False
+    """By the name that only the source's network resolves, instead of its public address."""
     seconds: float
     """For one probe."""
     within: float
@@ -33,12 +35,17 @@ class DatabaseReach(Condition):
     def describe(self) -> str:
         """See Condition."""
         verb = "reaches" if self.reachable else "does not reach"
-        return f"a pod on the {self.side} {verb} the database's public address"
+        name = "internal name" if self.internal else "public address"
+        return f"a pod on the {self.side} {verb} the database's {name}"
 
     def hold(self, context: Context) -> Evidence:
         """See Condition."""
         database = context.environment.database
-        address = fact(database.source.eip, "database.source.eip")
+        address = (
+            database.source.internal_host
+            if self.internal
+            else fact(database.source.eip, "database.source.eip")
+        )
         cluster = context.clusters[self.side]
 
         def look() -> tuple[bool, str]:

@@ -11,10 +11,11 @@ from cutover.plan import Plan
 from cutover.plans.connect import connect
 from cutover.plans.migration_document import phase_1
 from cutover.plans.move import move
-from cutover.plans.parts import HUAWEI, OPERATOR, Parts, settings_hash
+from cutover.plans.parts import CALLERS, HUAWEI, OPERATOR, Parts, settings_hash
 from cutover.plans.prepare import prepare
 from cutover.plans.quiesce import quiesce
 from cutover.plans.switch import switch
+from cutover.plans.verify import verify
 from stacks.settings import Environment
 
 
@@ -26,7 +27,14 @@ def boss_corestone(environment: Environment) -> Plan:
         title="BOSS and Corestone from Huawei Cloud to AWS Singapore, Phase 1",
         environment=environment.name,
         settings_hash=settings_hash(environment),
-        owners=(OPERATOR, HUAWEI),
+        owners=(OPERATOR, HUAWEI, CALLERS),
         document=phase_1(),
-        stages=(prepare(parts), move(parts), connect(parts), switch(parts), quiesce(parts)),
+        stages=(
+            prepare(parts),
+            move(parts),
+            connect(parts),
+            switch(parts),
+            quiesce(parts),
+            verify(parts),
+        ),
     )

@@ -62,7 +62,7 @@ def connect(parts: Parts) -> Stage:
                 parts,
                 step_id="start-services",
                 title="Start the services, and see what their live pods are connected to",
-                keys=parts.workloads,
+                keys=parts.serving,
                 checks=(
                     LiveConnections(workloads=parts.workloads, seconds=parts.limits.pods_ready),
                     *parts.serves("target"),

@@ -19,6 +19,7 @@ from stacks.settings import Environment, WorkloadName
 
 OPERATOR = "Operator"
 HUAWEI = "Owner of the Huawei account"
+CALLERS = "Owners of the callers"
 FORWARDER = "landfall-forwarder"
 """The name that the stack `source` gives to what sends stragglers on."""
 CHANGES_NOTHING = Keep("it changes nothing")
@@ -40,7 +41,10 @@ class Parts:
         self.limits = environment.cutover.timeouts
         self.domains = tuple(domain.name for domain in environment.domains)
         self.workloads = tuple(workload.key for workload in environment.workloads)
+        self.serving = tuple(workload.key for workload in environment.workloads if not workload.worker)
+        self.workers = tuple(workload.key for workload in environment.workloads if workload.worker)
         self.shared = tuple(workload.key for workload in environment.shared_workloads)
+        self.clusters = tuple(environment.contexts)
         self.namespace = environment.workloads[0].namespace
         self.flip_seconds = self.limits.flip + MARGIN_SECONDS
 
@@ -89,8 +93,11 @@ class Parts:
             for key in keys
         )
 
-    def serves(self, side: Side) -> tuple[Condition, ...]:
-        """Each domain answers at a side's ingress."""
+    def serves(self, side: Side, *, certificates: bool = False) -> tuple[Condition, ...]:
+        """Each domain answers at a side's ingress; the target's with a certificate that is good for long.
+
+        `certificates`: the source's too, whose certificates move along.
+        """
         checks = self.environment.cutover.health_checks
         return tuple(
             IngressServes(
@@ -98,7 +105,7 @@ class Parts:
                 side=side,
                 seconds=self.limits.pods_ready,
                 answer_seconds=checks.timeout_ms / 1000,
-                certificate_days=checks.certificate_days if side == "target" else 0,
+                certificate_days=checks.certificate_days if certificates or side == "target" else 0,
             )
             for name in self.domains
         )
@@ -117,12 +124,13 @@ class Parts:
             probe_seconds=self.limits.probe,
         )
 
-    def reach(self, side: Side, *, reachable: bool) -> DatabaseReach:
-        """Whether a side's pods can connect to the source's database."""
+    def reach(self, side: Side, *, reachable: bool, internal: bool = False) -> DatabaseReach:
+        """Whether a side's pods can connect to the source's database, by its public address or its name."""
         return DatabaseReach(
             side=side,
             namespace=self.namespace,
             reachable=reachable,
+            internal=internal,
             seconds=self.limits.probe,
             within=self.limits.probe * 2,
         )

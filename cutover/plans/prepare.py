@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from cutover.actions.base import Condition
 from cutover.actions.confirm import Confirm
+from cutover.actions.find_callers import READS_CALLERS, FindCallers
 from cutover.actions.flip_stack import CREATES, DELETES, UPDATES, Expected, Flip, FlipStack
 from cutover.actions.remember import AwaitOldTtl, RememberReplicas, RememberTtls
+from cutover.actions.schedules import FreezeAutoscalers, RememberSchedules
 from cutover.conditions.dns import DnsSettled
-from cutover.conditions.preflight import ClusterAnswers, CredentialsPresent, LandingZoneUp, NoPlaceholders
+from cutover.conditions.preflight import (
+    ClusterAnswers,
+    CredentialsPresent,
+    LandingZoneUp,
+    NoPlaceholders,
+    StackAnswers,
+)
 from cutover.plan import Keep, Stage, Step, Undo
 from cutover.plans.parts import CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, Parts
 
@@ -14,9 +23,6 @@ from cutover.plans.parts import CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, Parts
 def prepare(parts: Parts) -> Stage:
     """The stage; users notice nothing of it."""
     environment = parts.environment
-    administrator = environment.database.administrator
-    read = (("get", "apps", "deployments"), ("create", "", "pods"), ("delete", "", "pods"))
-    write = (*read, ("patch", "apps", "deployments"), ("patch", "", "configmaps"), ("patch", "", "secrets"))
     flips = tuple(Flip(key="records", item=name, forward="source", back="source") for name in parts.domains)
     return Stage(
         id="prepare",
@@ -24,30 +30,23 @@ def prepare(parts: Parts) -> Stage:
         steps=(
             Step(
                 id="preflight",
-                title="Check settings, clusters, credentials and the source's ingress",
+                title="Check settings, clusters, zone, database, credentials, certificates and ingress",
                 owner=OPERATOR,
                 affects_service=False,
                 reason="finds what is missing before anything is begun",
-                action=Confirm(
-                    (
-                        NoPlaceholders(),
-                        LandingZoneUp(),
-                        CredentialsPresent((administrator.user_env, administrator.password_env)),
-                        ClusterAnswers(
-                            side="source",
-                            namespaces=environment.namespaces,
-                            allowed=(*read, ("list", "", "secrets"), ("patch", "apps", "deployments")),
-                        ),
-                        ClusterAnswers(side="target", namespaces=environment.namespaces, allowed=write),
-                        *parts.serves("source"),
-                        *(
-                            DnsSettled(domain=name, side="source", seconds=5, then_ttl=False)
-                            for name in parts.domains
-                        ),
-                    )
-                ),
+                action=Confirm(_preflight(parts)),
                 way_back=CHANGES_NOTHING,
                 timeout_seconds=MARGIN_SECONDS + parts.limits.pods_ready,
+            ),
+            Step(
+                id="find-callers",
+                title="Find who calls the services, on every cluster",
+                owner=OPERATOR,
+                affects_service=False,
+                fulfils=("1.4.others", "1.4.corestone.dependencies", "1.4.automata.features"),
+                action=FindCallers(parts.clusters),
+                way_back=CHANGES_NOTHING,
+                timeout_seconds=MARGIN_SECONDS,
             ),
             Step(
                 id="remember-ttl",
@@ -115,6 +114,26 @@ def prepare(parts: Parts) -> Stage:
                 timeout_seconds=parts.flip_seconds,
             ),
             Step(
+                id="remember-schedules",
+                title="Remember the CronJobs and autoscalers of what moves",
+                owner=OPERATOR,
+                affects_service=False,
+                reason="a schedule runs on one side alone: the source's go on until they are handed over",
+                action=RememberSchedules(),
+                way_back=CHANGES_NOTHING,
+                timeout_seconds=MARGIN_SECONDS,
+            ),
+            Step(
+                id="freeze-autoscalers",
+                title="Keep autoscalers from changing replica counts",
+                owner=OPERATOR,
+                affects_service=False,
+                reason="replica counts have one owner at a time, and from here on it is the cutover",
+                action=FreezeAutoscalers(),
+                way_back=Undo(timeout_seconds=MARGIN_SECONDS),
+                timeout_seconds=MARGIN_SECONDS,
+            ),
+            Step(
                 id="forwarder-standby",
                 title="Start the forwarder for stragglers on the source, unused",
                 owner=OPERATOR,
@@ -142,4 +161,34 @@ def prepare(parts: Parts) -> Stage:
                 timeout_seconds=parts.flip_seconds,
             ),
         ),
+    )
+
+
+def _preflight(parts: Parts) -> tuple[Condition, ...]:
+    """What must be right before anything is begun."""
+    environment = parts.environment
+    administrator = environment.database.administrator
+    probe: tuple[tuple[str, str, str], ...] = (("create", "", "pods"), ("delete", "", "pods"))
+    read = (("get", "apps", "deployments"), ("list", "batch", "cronjobs"), ("list", "batch", "jobs"), *probe)
+    schedules = (("patch", "batch", "cronjobs"), ("patch", "batch", "cronjobs/status"))
+    source = (*read, *schedules, ("list", "", "secrets"), ("patch", "apps", "deployments"))
+    target = (*source, ("patch", "", "configmaps"), ("patch", "", "secrets"))
+    return (
+        NoPlaceholders(),
+        LandingZoneUp(),
+        CredentialsPresent((administrator.user_env, administrator.password_env)),
+        StackAnswers("edge"),
+        ClusterAnswers(
+            cluster="source", namespaces=environment.namespaces, allowed=source, everywhere=READS_CALLERS
+        ),
+        ClusterAnswers(
+            cluster="target", namespaces=environment.namespaces, allowed=target, everywhere=READS_CALLERS
+        ),
+        *(
+            ClusterAnswers(cluster=name, namespaces=(), allowed=(), everywhere=READS_CALLERS)
+            for name in environment.clusters
+        ),
+        parts.reach("source", reachable=True, internal=True),
+        *parts.serves("source", certificates=True),
+        *(DnsSettled(domain=name, side="source", seconds=5, then_ttl=False) for name in parts.domains),
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from cutover.actions.await_callers import AwaitCallers
 from cutover.actions.confirm import Confirm
 from cutover.actions.flip_stack import UPDATES, Expected, Flip, FlipStack, Remembered
 from cutover.actions.remember import REPLICAS
+from cutover.actions.schedules import HandOverSchedules
 from cutover.plan import Stage, Step, Undo
-from cutover.plans.parts import CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, Parts
+from cutover.plans.parts import CALLERS, CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, Parts
+from cutover.ports import Side
 
 
 def quiesce(parts: Parts) -> Stage:
@@ -15,6 +18,16 @@ def quiesce(parts: Parts) -> Stage:
         id="quiesce",
         title="The source serves nobody any more, and its ingress sends stragglers on",
         steps=(
+            Step(
+                id="await-callers",
+                title="Wait until nobody calls the source by a name in its cluster",
+                owner=CALLERS,
+                affects_service=False,
+                fulfils=("1.4.others",),
+                action=AwaitCallers(parts.clusters),
+                way_back=CHANGES_NOTHING,
+                timeout_seconds=parts.limits.person,
+            ),
             Step(
                 id="forward-stragglers",
                 title="Let the source's Services send stragglers on to the target",
@@ -41,6 +54,17 @@ def quiesce(parts: Parts) -> Stage:
                 timeout_seconds=parts.flip_seconds + parts.limits.pods_ready,
             ),
             Step(
+                id="hand-over-schedules",
+                title="Hand the schedules over to the target",
+                owner=OPERATOR,
+                affects_service=False,
+                reason="a schedule that runs on both sides runs twice, one that runs on neither is missed",
+                action=HandOverSchedules(seconds=parts.limits.jobs_end),
+                way_back=Undo(timeout_seconds=parts.limits.jobs_end + MARGIN_SECONDS),
+                timeout_seconds=parts.limits.jobs_end + MARGIN_SECONDS,
+            ),
+            *_workers(parts),
+            Step(
                 id="drain-source",
                 title="Wait until nothing un-committed is left on the source",
                 owner=OPERATOR,
@@ -60,11 +84,11 @@ def quiesce(parts: Parts) -> Stage:
                     stack="source",
                     flips=tuple(
                         Flip(key="replicas", item=key, forward=0, back=Remembered(REPLICAS, key))
-                        for key in parts.workloads
+                        for key in parts.serving
                     ),
                     expected=tuple(
                         Expected(type=expected.type, name=expected.name, operations=UPDATES, back=UPDATES)
-                        for expected in map(parts.patch, parts.workloads)
+                        for expected in map(parts.patch, parts.serving)
                     ),
                 ),
                 checks=(
@@ -73,10 +97,50 @@ def quiesce(parts: Parts) -> Stage:
                     *parts.serves("source"),
                 ),
                 way_back=Undo(
-                    checks=parts.ready("source", parts.workloads),
+                    checks=parts.ready("source", parts.serving),
                     timeout_seconds=parts.flip_seconds + parts.limits.pods_ready,
                 ),
                 timeout_seconds=parts.flip_seconds + parts.limits.pods_gone + parts.limits.buffers_empty,
             ),
         ),
+    )
+
+
+def _workers(parts: Parts) -> tuple[Step, ...]:
+    """Workers run on one side alone: the source's end before the target's begin, and the other way round."""
+    if not parts.workers:
+        return ()
+
+    def scale(step_id: str, title: str, side: Side) -> Step:
+        leaving = side == "source"
+        there, here = parts.ready(side, parts.workers), parts.gone(side, parts.workers)
+        return Step(
+            id=step_id,
+            title=title,
+            owner=OPERATOR,
+            affects_service=True,
+            reason="work that two sides take at a time may be done twice",
+            action=FlipStack(
+                stack=side,
+                flips=tuple(
+                    Flip(
+                        key="replicas",
+                        item=key,
+                        forward=0 if leaving else Remembered(REPLICAS, key),
+                        back=Remembered(REPLICAS, key) if leaving else 0,
+                    )
+                    for key in parts.workers
+                ),
+                expected=tuple(parts.patch(key) for key in parts.workers),
+            ),
+            checks=here if leaving else there,
+            way_back=Undo(
+                checks=there if leaving else here, timeout_seconds=parts.flip_seconds + parts.limits.pods_gone
+            ),
+            timeout_seconds=parts.flip_seconds + parts.limits.pods_gone,
+        )
+
+    return (
+        scale("stop-workers", "Stop the source's workers", "source"),
+        scale("start-workers", "Start the target's workers", "target"),
     )

@@ -31,6 +31,10 @@ class TimeoutSettings(Model):
     pods_ready: Seconds = 300
     pods_gone: Seconds = 300
     buffers_empty: Seconds = 600
+    jobs_end: Seconds = 3600
+    """Until a job that a schedule has begun ends, once the schedule is suspended."""
+    callers_seen: Seconds = 120
+    """Until every caller of before is seen at the target; who is not is named."""
     dns: Seconds = 900
     """Until all authoritative servers answer the new content, its TTL not included."""
     probe: Seconds = 60

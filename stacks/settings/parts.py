@@ -189,6 +189,8 @@ class WorkloadSettings(WorkloadName):
     """The labels by which its Service selects its pods."""
     domain: DnsName | None = None
     """The domain whose Service it stands behind."""
+    worker: bool = False
+    """Takes work by itself, such as from a queue: so it runs on one side alone, and is handed over once."""
 
 
 class ConfigEntry(Model):

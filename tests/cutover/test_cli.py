@@ -166,7 +166,7 @@ def test_a_halt_says_what_happened_what_is_done_and_how_to_go_on(cutover: Cutove
     assert "outcome: halted" in call.out
     assert "what happened: step drain-source: " in call.out
     assert "BOSS usage: 1 left" in call.out
-    assert re.search(r"done so far: preflight, .*forward-stragglers\n", call.out)
+    assert re.search(r"done so far: preflight, .*hand-over-schedules\n", call.out)
     assert "to go on: cutover run" in call.out
 
 
@@ -326,7 +326,7 @@ from cutover.session import Session
 from tests.cutover.world import World
 
 class Slow(World):
-    def take(self, step, plan_hash, round_):
+    def take(self, step, asked, plan_hash, round_):
         print("busy", flush=True)
         time.sleep(float(os.environ["BUSY_SECONDS"]))
 

@@ -208,7 +208,7 @@ def test_missing_credentials_and_rights_are_named(world: World, monkeypatch: pyt
 
     monkeypatch.setattr(world.target, "allowed", lambda verb, *_: verb != "patch")
     condition = ClusterAnswers(
-        side="target", namespaces=("ns",), allowed=(("get", "", "x"), ("patch", "", "x"))
+        cluster="target", namespaces=("ns",), allowed=(("get", "", "x"), ("patch", "", "x"))
     )
     with pytest.raises(StepError, match="cluster aws does not let us patch x in ns"):
         condition.hold(world.context())

@@ -72,7 +72,14 @@ def test_the_shipped_plan_is_sound(plan: Plan) -> None:
 
 
 def test_its_stages_are_those_of_the_issue(plan: Plan) -> None:
-    assert [stage.id for stage in plan.stages] == ["prepare", "move", "connect", "switch", "quiesce"]
+    assert [stage.id for stage in plan.stages] == [
+        "prepare",
+        "move",
+        "connect",
+        "switch",
+        "quiesce",
+        "verify",
+    ]
 
 
 def test_every_line_of_the_document_has_a_step_or_a_reason(plan: Plan) -> None:
@@ -134,7 +141,7 @@ def test_the_hash_is_the_same_in_another_process(settings: dict[str, Any], plan:
     )
     found = subprocess.run(
         [sys.executable, "-c", code],
-        input=json.dumps(settings),
+        input=json.dumps(settings, default=str),
         capture_output=True,
         text=True,
         check=True,
@@ -173,7 +180,7 @@ def test_the_runbook_names_every_step_with_owner_and_way_back(plan: Plan) -> Non
     for item in plan.steps:
         assert f"### `{item.id}`: {item.title}" in text
     assert "Owner: Owner of the Huawei account" in text
-    assert 'Document: "Assign an EIP to the Huawei Cloud RDS"' in text
+    assert 'Document: "Solution: Assign an EIP to the Huawei Cloud RDS"' in text
     back = text[text.index("## The way back") :]
     order = ["scale-down-source", "forward-stragglers", "switch-dns", "start-services", "lower-ttl"]
     assert sorted(order, key=back.index) == order

@@ -40,6 +40,10 @@ def test_rollback_restores_the_source_in_the_order_that_refuses_nobody(
     assert world.target.replicas == {BOSS: 0, REDIS: 0}
     assert world.events == [
         "up prod-source replicas={'billing-guance-intl/boss': 2}",
+        'target boss-archive {"spec": {"suspend": true}}',
+        'target boss-settlement {"spec": {"suspend": true}}',
+        'source boss-archive {"spec": {"suspend": false}}',
+        'source boss-settlement {"spec": {"suspend": false}}',
         "up prod-source stragglers=standby",
         "up prod-edge records={'bill.truewatch.com': 'source'}",
         "target buffers 3",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cutover.actions.report_now import FAILS_ONCE
 from cutover.approvals import digest
 from cutover.context import Context
 from cutover.errors import StepError
@@ -25,10 +27,14 @@ from cutover.ports import (
     WorkloadState,
 )
 from stacks.settings import EdgeFlips, Environment, Flips, SourceFlips, TargetFlips, WorkloadName
+from tests.cutover.objects import KINDS, FakeVelero, Store, cron_job, manifest, workload
 
 BOSS, REDIS = "billing-guance-intl/boss", "middleware/redis-basis"
 FORWARDER = "billing-guance-intl/landfall-forwarder"
 DOMAIN = "bill.truewatch.com"
+CRON_JOBS = ObjectKind("batch/v1", "CronJob", "cronjobs")
+DEPLOYMENTS = ObjectKind("apps/v1", "Deployment", "deployments")
+RAN_LAST = "2025-12-31T23:00:00Z"
 SOURCE_ADDRESS, TARGET_ADDRESS, NAT_ADDRESS = "203.0.113.10", "203.0.113.64", "203.0.113.65"
 
 
@@ -53,14 +59,18 @@ class FakeCluster:
     """A cluster whose pods are ready at once."""
 
     world: World
-    side: Side
+    side: str
+    """`source`, `target`, or another by its name."""
     replicas: dict[str, int] = field(default_factory=dict)
     buffered: list[int] = field(default_factory=list)
     """What each look at the buffers finds; nothing once it is used up."""
+    store: Store = field(default_factory=Store)
+    printed: dict[str, list[str]] = field(default_factory=dict)
+    """What each pod has printed, by its name."""
 
     @property
     def context(self) -> str:
-        return {"source": "huawei", "target": "aws"}[self.side]
+        return {"source": "huawei", "target": "aws"}.get(self.side, self.side)
 
     def version(self) -> str:
         return "v1.36.1"
@@ -69,16 +79,63 @@ class FakeCluster:
         return True
 
     def kinds(self) -> Sequence[ObjectKind]:
-        return ()
+        return KINDS
 
-    def list(self, kind: ObjectKind, namespace: str) -> Sequence[dict[str, Any]]:
+    def list(self, kind: ObjectKind, namespace: str | None) -> Sequence[dict[str, Any]]:
+        if kind.plural == "backupstoragelocations":
+            return [self.world.velero.location(self.side)]
+        if kind.plural != "endpointslices":
+            return self.store.of_kind(kind, namespace)
         name = "landfall-forwarder" if self.world.forwarding else "boss"
         endpoint = {"targetRef": {"name": f"{name}-1"}, "conditions": {"ready": True}}
         labels = {"kubernetes.io/service-name": "webportal"}
-        return [{"metadata": {"labels": labels}, "endpoints": [endpoint]}]
+        metadata = {"labels": labels, "namespace": "billing-guance-intl", "name": "webportal-1"}
+        return [{"metadata": metadata, "endpoints": [endpoint]}] if self.side == "source" else []
 
     def get(self, api_version: str, plural: str, namespace: str | None, name: str) -> dict[str, Any] | None:
-        raise NotImplementedError
+        if api_version.startswith("velero.io/"):
+            return self.world.velero.get(self.side, plural, namespace or "", name)
+        return self.store.get(plural, namespace or "", name)
+
+    def create(self, plural: str, manifest: Mapping[str, Any]) -> None:
+        if manifest["apiVersion"].startswith("velero.io/"):
+            self.world.velero.create(self.side, plural, dict(manifest))
+            if plural == "restores":
+                self.world.arrive()
+        elif plural == "jobs":
+            self.world.note(f"{self.side} job {manifest['metadata']['name']}")
+            ended = {"type": self.world.jobs_end, "status": "True"}
+            self.store.put({**manifest, "status": {"succeeded": 1, "conditions": [ended]}})
+            if self.world.jobs_print:
+                self.printed[FAILS_ONCE] = list(self.world.jobs_print)
+        elif plural == "pods":
+            ready = [{"type": "Ready", "status": "True"}]
+            self.store.put({**manifest, "status": {"podIP": "192.0.2.7", "conditions": ready}})
+        else:
+            self.store.put(manifest)
+
+    def merge_patch(
+        self,
+        api_version: str,
+        plural: str,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        subresource: str = "",
+    ) -> None:
+        if self.store.get(plural, namespace, name) is None:
+            raise StepError(f"cluster {self.context} has no {plural} {namespace}/{name}")
+        before = self.store.get(plural, namespace, name)
+        self.store.patch(plural, namespace, name, patch)
+        if self.store.get(plural, namespace, name) != before:
+            self.world.note(f"{self.side} {name} {json.dumps(patch, sort_keys=True)}")
+
+    def logs(self, namespace: str, pod: str, container: str, tail_lines: int) -> Sequence[str]:
+        return self.printed.get(pod, [])[-tail_lines:]
+
+    def delete(self, api_version: str, plural: str, namespace: str, name: str) -> None:
+        self.store.objects.pop((plural, namespace, name), None)
 
     def server_side_apply(self, plural: str, manifest: Mapping[str, Any], manager: str) -> None:
         raise NotImplementedError
@@ -97,8 +154,18 @@ class FakeCluster:
             left = self.buffered.pop(0) if self.buffered else 0
             self.world.note(f"{self.side} buffers {left}")
             return PodResult(0, f"total {left}\n")
+        if name == "landfall-ask":
+            status = self.world.answers.get(command[-1], 200)
+            return PodResult(0, f"  HTTP/1.1 {status} OK\n")
+        if command[-2] == self.world.environment.database.source.internal_host:
+            return PodResult(0, "connected: 5.5.5-10.11-MariaDB")
         admitted = self.world.database_open and self.side in self.world.admitted
         return PodResult(0, "connected: 5.5.5-10.11-MariaDB" if admitted else "no connection: timed out")
+
+
+def request(host: str, client: str, agent: str, moment: float = 0) -> str:
+    """A line of an access log."""
+    return json.dumps({"host": host, "client": client, "agent": agent, "moment": moment})
 
 
 @dataclass
@@ -215,10 +282,43 @@ class World:
     approvals: bool = True
     """Whether people do what they are asked at once."""
     copied: bool = False
+    answers: dict[str, int] = field(default_factory=dict)
+    """The status that an address answers with inside a cluster; 200 otherwise."""
+    jobs_end: str = "Complete"
+    """The condition that a Job made by hand ends with."""
+    jobs_print: list[str] = field(default_factory=lambda: ["landfall-seen 503", "landfall-seen 201"])
+    """What the pod that fails once prints while such a Job runs."""
 
     def __post_init__(self) -> None:
         self.source = FakeCluster(self, "source", {BOSS: 2, REDIS: 1})
         self.target = FakeCluster(self, "target")
+        self.velero = FakeVelero(self.source.store, self.target.store)
+        self.source.store.put(
+            workload("billing-guance-intl", "boss"),
+            workload("guance-basis", "corestone"),
+            workload("middleware", "redis-basis"),
+            manifest("ConfigMap", "billing-guance-intl", "boss-config", data={"DATABASE_PORT": "3306"}),
+            manifest("ConfigMap", "middleware", "kafka-settings", data={"brokers": "kafka.internal"}),
+        )
+        for cluster in (self.source, self.target):
+            ingress = manifest(
+                "Pod", "ingress-nginx", "ingress", labels={"app.kubernetes.io/name": "ingress-nginx"}
+            )
+            containers = {"spec": {"containers": [{"name": "nginx"}]}, "status": {"phase": "Running"}}
+            cluster.store.put({**ingress, **containers})
+            cluster.printed["ingress"] = [request(DOMAIN, "198.18.0.1", "browser/7")]
+        self.source.store.put(
+            manifest("Service", "billing-guance-intl", "webportal", spec={"selector": {"app": "boss"}}),
+            cron_job("billing-guance-intl", "boss-settlement"),
+            cron_job("billing-guance-intl", "boss-archive") | {"status": {"lastScheduleTime": RAN_LAST}},
+        )
+        self.others = {name: FakeCluster(self, name) for name in self.environment.clusters}
+        if "truewatch-1" in self.others:
+            address = {"name": "BOSS_URL", "value": f"https://{DOMAIN}"}
+            retries = {"name": "REPORT_RETRIES", "value": "5"}
+            self.others["truewatch-1"].store.put(
+                cron_job("kodo", "kodo-billing-report", schedule="0 1 * * *", env=[address, retries])
+            )
         self.stacks = FakeStacks(self)
 
     def note(self, event: str) -> None:
@@ -259,9 +359,22 @@ class World:
         count = self.target.replicas.get(BOSS, 0) if self.database_open else 0
         return [Connection("boss", NAT_ADDRESS)] * count
 
+    def arrive(self) -> None:
+        """What a restore brings runs with as many pods as it says."""
+        for item in self.target.store.of_kind(DEPLOYMENTS, None):
+            metadata = item["metadata"]
+            self.target.replicas[f"{metadata['namespace']}/{metadata['name']}"] = item["spec"]["replicas"]
+        self.note("restored")
+
+    def fetch(self, url: str, timeout_seconds: float) -> bytes:
+        return self.velero.fetch(url)
+
     def move(self, source: Any, target: Any, selection: Selection) -> Moved:
         key = REDIS if selection.only else BOSS
         self.target.replicas.setdefault(key, 0)
+        for item in self.source.store.of_kind(CRON_JOBS, selection.namespace):
+            held = {"spec": {**item["spec"], "suspend": True}}
+            self.target.store.put({name: item[name] for name in ("apiVersion", "kind", "metadata")} | held)
         self.note(f"copied {selection.namespace}")
         return Moved((f"Deployment {key}",), ())
 
@@ -293,7 +406,7 @@ class World:
         return Context(
             environment=self.environment,
             project=Path(),
-            clusters={"source": self.source, "target": self.target},
+            clusters={"source": self.source, "target": self.target, **self.others},
             stacks=self.stacks,
             dns=self,
             web=self,
