@@ -80,16 +80,17 @@ def _compare(
                 SchemaDifference(kind, name, said, here[name].get(said), there[name].get(said))
                 for said in sorted({*here[name], *there[name]})
                 if here[name].get(said) != there[name].get(said)
-                and not _harmless(kind, said, here, there, name)
             ]
     return found
 
 
-def _harmless(
-    kind: str, said: str, here: Mapping[str, Properties], there: Mapping[str, Properties], name: str
-) -> bool:
-    """A counter that is ahead on the target gives out no number twice."""
-    return kind == "counter" and said == "next" and int(there[name][said] or 0) > int(here[name][said] or 0)
+def compare_counters(source: Mapping[str, int], target: Mapping[str, int]) -> tuple[SchemaDifference, ...]:
+    """Counters that would give out a number for the second time; one that is ahead on the target does not."""
+    return tuple(
+        SchemaDifference("counter", place, "next", str(number), str(target.get(place)))
+        for place, number in sorted(source.items())
+        if place in target and target[place] < number
+    )
 
 
 def _grants(source: Catalog, target: Catalog, accounts: Mapping[str, str]) -> list[SchemaDifference]:

@@ -24,7 +24,7 @@ from typing import Self
 
 from cutover.errors import StepError
 from cutover.mysql import BinlogPosition, Flavour, Server, Session, binlog_position
-from cutover.verification.catalog import Catalog, read_catalog
+from cutover.verification.catalog import Catalog, fresh_statistics, read_catalog, read_counters
 from cutover.verification.changes import Changes, followable
 from cutover.verification.checkpoint import Checkpoint, TableProgress, load, save
 from cutover.verification.compare import Method, compare_heap, compare_whole
@@ -36,7 +36,7 @@ from cutover.verification.pending import PendingKeys
 from cutover.verification.progress import Progress
 from cutover.verification.result import Options, Result
 from cutover.verification.rows import READ_AT_ONCE, RowDifference, differences, differing, heap_difference
-from cutover.verification.schema import SchemaDifference, compare_catalogs
+from cutover.verification.schema import SchemaDifference, compare_catalogs, compare_counters
 from cutover.verification.table_run import RangeRun
 
 SAVE_SECONDS = 5.0
@@ -162,6 +162,7 @@ class Verification:
             changes.wait_until(end, seconds)
         self._rechecked = self._pending.count()
         self._look_again(whole=True)
+        self._schema += self._compare_counters()
         self._final = True
         return self.result()
 
@@ -210,6 +211,14 @@ class Verification:
         for server, catalog in zip((self._source, self._target), catalogs, strict=True):
             self._remarks += [f"{server.name}: {text}" for text in catalog.unread]
         return catalogs
+
+    def _compare_counters(self) -> tuple[SchemaDifference, ...]:
+        """Counters stand still only under the fence."""
+        with self._source.connect() as here, self._target.connect() as there:
+            for session in (here, there):
+                fresh_statistics(session)
+            counters = (read_counters(session, self._options.schemas) for session in (here, there))
+            return compare_counters(*counters)
 
     def _read_schema(self, server: Server) -> tuple[Flavour, Catalog]:
         with server.connect() as session:
