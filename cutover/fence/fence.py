@@ -53,6 +53,7 @@ class Fence(ABC):
     server: Server
     schemas: tuple[str, ...]
     exempt: Exempt = field(default_factory=Exempt)
+    _ended: list[str] = field(default_factory=list)
 
     @abstractmethod
     def problems(self, session: Session) -> Sequence[str]:
@@ -84,16 +85,17 @@ class Fence(ABC):
             StepError: it could not be raised; writes may be refused already, and `lower` takes that back.
         """
         begun = time.monotonic()
+        self._ended.clear()
         self.refuse_writes(session, seconds)
-        ended = self.end_connections(session, begun + seconds)
+        self.end_connections(session, begun + seconds)
         position = str(session.value(position_query) or "").replace("\n", "")
-        return FenceReport(position, ended, (time.monotonic() - begun) * 1000)
+        return FenceReport(position, tuple(self._ended), (time.monotonic() - begun) * 1000)
 
     def lower(self, session: Session) -> None:
         """Takes the fence away. Raises StepError."""
         self.admit_writes(session)
 
-    def end_connections(self, session: Session, deadline: float) -> tuple[str, ...]:
+    def end_connections(self, session: Session, deadline: float) -> None:
         """Ends whoever has to be ended, and waits until they and their transactions are gone.
 
         They are looked up once: writes are refused already, so that whoever comes later does no harm.
@@ -102,6 +104,7 @@ class Fence(ABC):
         found = dict(self.connections(session))
         for thread in found:
             end_connection(session, thread)
+        self._ended += found.values()
         left = set(found)
         while left:
             left &= {
@@ -113,12 +116,11 @@ class Fence(ABC):
                     f"{self.server} still serves {who}: they were told to end, and have not within the time "
                     "that the fence may take"
                 )
-        return tuple(found.values())
 
     def connections(self, session: Session) -> list[tuple[int, str]]:
         """Whoever has to be ended before the position holds still: the connection's id, and `user@host`.
 
-        That is everybody who is neither exempt nor ourselves, unless a method knows that some of them can do no harm.
+        That is everybody who is neither exempt nor ourselves, unless a method knows that some do no harm.
         """
         return [
             (int(thread), f"{user}@{str(host).rpartition(':')[0] or host}")
