@@ -109,6 +109,18 @@ class Cluster(Protocol):
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A property before and after; empty where it is absent."""
+
+    path: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.before or '(absent)'} -> {self.after or '(absent)'}"
+
+
+@dataclass(frozen=True)
 class Change:
     """One resource that an operation of Pulumi would touch."""
 
@@ -118,6 +130,8 @@ class Change:
     name: str
     properties: tuple[str, ...] = ()
     """Paths of the properties that differ."""
+    differences: tuple[Difference, ...] = ()
+    """The same with values, for a reviewer."""
 
     def __str__(self) -> str:
         detail = f" ({', '.join(self.properties)})" if self.properties else ""

@@ -21,6 +21,7 @@ from pulumi.automation.errors import (
 )
 from pulumi.automation.events import StepEventMetadata
 
+from cutover.differences import differences
 from cutover.errors import CutOffError, StepError
 from cutover.ports import BroughtUp, Change
 from cutover.pulumi_command import TimedCommand
@@ -201,7 +202,9 @@ def _note(changes: list[Change], metadata: StepEventMetadata) -> None:
     operation = getattr(metadata.op, "value", str(metadata.op))
     if operation not in _UNCHANGED:
         properties = tuple(sorted(metadata.detailed_diff or metadata.diffs or ()))
-        changes.append(Change(operation, metadata.type, _name(metadata.urn), properties))
+        changes.append(
+            Change(operation, metadata.type, _name(metadata.urn), properties, differences(metadata))
+        )
 
 
 def _name(urn: str) -> str:

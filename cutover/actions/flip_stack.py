@@ -7,19 +7,26 @@ the stack says it flipped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cutover.actions.base import NO_CHANGE, Action, Evidence, Observation
 from cutover.context import Context
+from cutover.differences import at, show
 from cutover.errors import StepError
-from cutover.ports import Change
+from cutover.ports import Change, Difference, ObjectKind
 from stacks.settings import Flips
 
 CREATES = ("create", "import", "update")
 UPDATES = ("update",)
 DELETES = ("delete", "update")
+_PATCHED = {
+    "ConfigMapPatch": ObjectKind("v1", "ConfigMap", "configmaps"),
+    "ServicePatch": ObjectKind("v1", "Service", "services"),
+    "DeploymentPatch": ObjectKind("apps/v1", "Deployment", "deployments"),
+    "StatefulSetPatch": ObjectKind("apps/v1", "StatefulSet", "statefulsets"),
+}
 _BOOKKEEPING = ("pulumi:pulumi:Stack", "pulumi:pulumi:StackReference", "pulumi:providers:", "landfall:")
 """Types that exist in Pulumi's state alone; making one changes nothing in the world."""
 
@@ -85,7 +92,8 @@ class FlipStack(Action):
         wanted = with_values(context.stacks.flips(stack), self._values(context, back=False))
         changes = context.stacks.preview(stack, wanted)
         refused = unexpected(changes, self.expected, back=False)
-        return (*map(str, changes), *(f"REFUSED: {text}" for text in refused)) or NO_CHANGE
+        lines = [line for change in changes for line in review(context, self.stack, change)]
+        return (*lines, *(f"REFUSED: {text}" for text in refused)) or NO_CHANGE
 
     def observe(self, context: Context) -> Observation:
         """The flip file, Pulumi's state and the world, in that order."""
@@ -159,6 +167,30 @@ def flip(
             f"{stack} was brought up, but its output `flipped` does not say {missing}: it is {flipped!r}"
         )
     return {"stack": stack, "changes": [str(change) for change in done.changes], "flipped": flipped}
+
+
+def review(context: Context, part: str, change: Change) -> Iterator[str]:
+    """A change for a reviewer: the resource, and each property before and after.
+
+    A patch that is declared for the first time has no value before it in Pulumi's state: it is read from the
+    object that it changes. Raises StepError.
+    """
+    if not change.differences or change.type.startswith(_BOOKKEEPING):
+        yield str(change)
+        return
+    yield f"{change.operation} {change.type.rpartition(':')[2]} {change.name}"
+    kind = _PATCHED.get(change.type.rpartition(":")[2])
+    live = None
+    if kind is not None and change.operation == "create":
+        namespace, _, name = change.name.partition("/")
+        live = context.cluster(part).get(kind.api_version, kind.plural, namespace, name)
+    for item in change.differences:
+        if live is None:
+            yield f"    {item}"
+        elif not item.path.startswith(("metadata", "apiVersion", "kind")):
+            before = show(at(live, item.path))
+            same = " (as it is)" if before == item.after else ""
+            yield f"    {Difference(item.path, before, item.after)}{same}"
 
 
 def unexpected(changes: Iterable[Change], expected: Iterable[Expected], *, back: bool) -> list[str]:
