@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
+from cutover.history import fold
+from cutover.journal import read_journal
+from cutover.session import Session
 from lab.clouds import DOMAIN, Clouds
 from lab.topology import HUAWEI
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
+_APPROVE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,20 @@ def redirect_exporter(clouds: Clouds) -> None:
 
 
 class People:
-    """Watches `cutover status` for steps that wait for a person, does them, and approves them.
+    """Watches the journal for steps that wait for a person, does them, and approves them.
 
     A step without a deed is approved as it is: whoever is asked agrees.
     """
 
     def __init__(
-        self, clouds: Clouds, cutover: Sequence[str], project: Path, deeds: Mapping[str, Deed]
+        self, clouds: Clouds, cutover: Sequence[str], session: Session, deeds: Mapping[str, Deed]
     ) -> None:
+        """`cutover`: the words by which the cutover is called, without a command."""
         self._clouds = clouds
         self._cutover = list(cutover)
-        self._project = project
+        self._session = session
         self._deeds = deeds
+        self._read = -1
         self._done: set[tuple[str, str]] = set()
         self._ended = threading.Event()
 
@@ -81,13 +87,26 @@ class People:
                     deed.act()
                     self._done.add((step, instructions))
                 if deed.approved:
-                    self._run("approve", step, "--as", "lab operator", "--note", "done in the rehearsal")
+                    self._approve(step)
 
     def _waiting(self) -> list[tuple[str, str]]:
-        output = self._run("status", "--json")
-        waiting = json.loads(output)["waiting"] if output else []
-        return [(entry["step"], entry["instructions"]) for entry in waiting]
+        """Steps that wait, with what is asked; none where nothing was written since the last look."""
+        path = self._session.journal_path
+        size = path.stat().st_size if path.exists() else 0
+        if size == self._read:
+            return []
+        steps = fold(read_journal(path).records).steps
+        self._read = size
+        return [(name, step.waiting) for name, step in steps.items() if step.waiting]
 
-    def _run(self, *arguments: str) -> str:
-        result = self._clouds.operator([*self._cutover, *arguments], cwd=self._project, timeout=60.0)
-        return result.stdout if result.returncode == 0 else ""
+    def _approve(self, step: str) -> None:
+        words = ("approve", step, "--as", "lab operator", "--note", "done in the rehearsal")
+        try:
+            result = self._clouds.operator(
+                [*self._cutover, *words], cwd=self._session.project, timeout=_APPROVE_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            self._read = -1  # a busy machine: asked again
+            return
+        if result.returncode != 0:
+            self._read = -1

@@ -53,19 +53,15 @@ class _Rehearsal:
         self._progress = progress
         self._output = options.output / options.plan
         self._traffic = scene.clouds.folder / "traffic"
-        journal = Session.at(scene.project, ENVIRONMENT, options.plan).journal_path
-        self._killer = Killer(journal, options.kill, options.seed)
+        self._session = Session.at(scene.project, ENVIRONMENT, options.plan)
+        self._killer = Killer(self._session.journal_path, options.kill, options.seed)
 
     def run(self) -> int:
         self._before = look(self._clouds)
         self._progress(f"DNS answers TTLs divided by {self._options.ttl_divisor}")
         self._scene.set_up(self._options.engine)
-        people = People(
-            self._clouds,
-            self._scene.cutover_argv(),
-            self._scene.project,
-            deeds_of(self._clouds),
-        )
+        cutover, deeds = self._scene.cutover_argv(), deeds_of(self._clouds)
+        people = People(self._clouds, cutover, self._session, deeds)
         self._start_traffic()
         outcome = self._migrate(people)
         time.sleep(_COOL_DOWN_SECONDS)

@@ -17,12 +17,12 @@ from lab.setup import Tools
 from lab.supervisor import Supervisor
 from lab.topology import Place
 from lab.velero import Storage, start_velero
-from lab.world import World
+from lab.world import LabError, World
 
 INGRESS_NAMESPACE = "ingress-nginx"
 INGRESS_LABELS = {"app.kubernetes.io/name": "ingress-nginx"}
 _KUBECONFIG = "/etc/ingress-nginx"
-_ROLLOUT = "--timeout=60s"
+_ROLLOUT_TRIES = 4  # of a minute each: a busy machine starts pods slowly
 
 
 class Cluster:
@@ -80,7 +80,15 @@ class Cluster:
 
     def rolled_out(self, namespace: str, workload: str) -> None:
         """Wait until a workload (`deployment/boss`) is up and ready. Raises LabError."""
-        self.control_plane.kubectl("rollout", "status", "-n", namespace, workload, _ROLLOUT)
+        look = ("rollout", "status", "-n", namespace, workload, "--timeout=60s")
+        for attempt in range(_ROLLOUT_TRIES):
+            try:
+                self.control_plane.kubectl(*look)
+            except LabError:
+                if attempt == _ROLLOUT_TRIES - 1:
+                    raise
+            else:
+                return
 
 
 def _images(authority: str) -> dict[str, Mapping[str, object]]:

@@ -74,6 +74,8 @@ class Clouds:
         )
         self.nat_addresses: tuple[str, ...] = ()
         self.ingress_addresses: tuple[str, ...] = ()
+        self.forgotten: set[str] = set()
+        """NAT addresses that the owner of the database forgets to let in: a fault."""
 
     def _database_tls(self) -> Tls:
         names = [topology.DATABASE_NAME, topology.DATABASE_EIP, topology.DATABASE_INTERNAL]
@@ -208,10 +210,14 @@ class Clouds:
         self.clusters[AWS].start_ingress(found["ingress"])
 
     def open_database(self) -> None:
-        """What the owner of the Huawei account does: bind the EIP, let in the target's NAT addresses."""
+        """What the owner of the Huawei account does: bind the EIP, let in the target's NAT addresses.
+
+        An address in `forgotten` is not let in.
+        """
         self.database.bind_eip()
         for address in self.nat_addresses:
-            self.database.allow(address)
+            if address not in self.forgotten:
+                self.database.allow(address)
 
     def operator(
         self,

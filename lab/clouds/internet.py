@@ -22,6 +22,8 @@ ZONE = "truewatch.com"
 DOMAIN = "bill.truewatch.com"
 DOMAINS = (DOMAIN, "corestone.truewatch.com")
 TTL_SECONDS = 300
+CLOUDFLARE_CONTROL_PORT = 8081
+"""On the loopback of the internet's host: the lab's own way into its Cloudflare."""
 
 
 class Internet:
@@ -79,6 +81,7 @@ class Internet:
             *("--listen", topology.CLOUDFLARE_API, "--port", str(topology.CLOUDFLARE_PORT)),
             *("--dns", topology.PUBLIC_DNS, "--zones", str(zones)),
             *("--ttl-divisor", str(self._ttl_divisor), "--token-file", str(token)),
+            *("--control-port", str(CLOUDFLARE_CONTROL_PORT)),
         ]
         self._supervisor.start(
             "cloudflare", argv, ready=lambda: listens(topology.CLOUDFLARE_API, topology.CLOUDFLARE_PORT)

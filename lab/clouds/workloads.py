@@ -24,6 +24,7 @@ USERS = 100
 INNER_APP = "inner-app"
 _MANIFESTS = Path(__file__).parents[1] / "manifests"
 _PULL_SECRET = "default-secret"
+_FIRST = ("Namespace", "Secret", "ConfigMap")
 
 Object = Mapping[str, object]
 
@@ -69,8 +70,10 @@ class Workloads:
         """Apply everything to a cluster, and return once its workloads are ready. Raises LabError."""
         deployed = DEPLOYED[cluster.place]
         texts = [(_MANIFESTS / name).read_text() for name in deployed.manifests]
-        made = [yaml.safe_dump(item) for item in self._made(cluster.place)]
-        cluster.apply("\n---\n".join([*texts, *made]))
+        declared = [item for text in texts for item in yaml.safe_load_all(text)]
+        # what pods refer to stands before them
+        objects = [*declared, *self._made(cluster.place)]
+        cluster.apply(sorted(objects, key=lambda item: _order(str(item["kind"]))))
         for namespace, name in deployed.workloads:
             cluster.rolled_out(namespace, f"deployment/{name}")
 
@@ -97,6 +100,10 @@ class Workloads:
         if place in (TRUEWATCH_1, TRUEWATCH_2):
             account = {"CORESTONE_USER": INNER_APP, "CORESTONE_PASSWORD": self.accounts[INNER_APP]}
             yield secret("forethought-inner-app", "inner-app-account", account)
+
+
+def _order(kind: str) -> int:
+    return _FIRST.index(kind) if kind in _FIRST else len(_FIRST)
 
 
 def secret(namespace: str, name: str, values: Mapping[str, str], kind: str = "Opaque") -> Object:

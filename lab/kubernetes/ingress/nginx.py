@@ -133,6 +133,12 @@ http {{
                 end
             }}
         }}
+        location = /faults {{
+            content_by_lua_block {{
+                router.inject(ngx.req.get_uri_args())
+                ngx.say("done")
+            }}
+        }}
     }}
 }}
 """

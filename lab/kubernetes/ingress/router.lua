@@ -5,6 +5,7 @@ local ssl = require "ngx.ssl"
 local M = {}
 local routes = { hosts = {}, backends = {}, certificates = {} }
 local turns = {} -- by backend: how many requests it has been given
+local faults = {} -- requests that are answered with an error instead, for tests of what follows
 
 local function read(path)
     local file, problem = io.open(path, "rb")
@@ -65,10 +66,37 @@ local function find(host, uri)
     end
 end
 
+-- Put a fault in place, as the control port is asked to: requests for `host` whose path begins with `path` are
+-- answered with `status`, a `share` of them (0 to 1), at most `count` (0: any number). Without `host`: no faults.
+function M.inject(wanted)
+    if not wanted.host then
+        faults = {}
+        return
+    end
+    faults[#faults + 1] = {
+        host = wanted.host,
+        path = wanted.path or "/",
+        status = tonumber(wanted.status) or 503,
+        share = tonumber(wanted.share) or 1,
+        left = tonumber(wanted.count) or 0,
+    }
+end
+
+local function fault(host, uri)
+    for index, item in ipairs(faults) do
+        if item.host == host and uri:sub(1, #item.path) == item.path and math.random() < item.share then
+            if item.left == 1 then table.remove(faults, index) else item.left = item.left - 1 end
+            return item.status
+        end
+    end
+end
+
 -- Choose the route of a request, or answer it at once.
 function M.route()
     local var = ngx.var
     local host = var.host
+    local wrong = #faults > 0 and fault(host, var.uri)
+    if wrong then return ngx.exit(wrong) end
     local entry = find(host, var.uri)
     if not entry then return ngx.exit(ngx.HTTP_NOT_FOUND) end
     var.service = entry.backend
