@@ -15,7 +15,8 @@ from kubernetes.config.config_exception import ConfigException
 
 from cutover.clock import Clock
 from cutover.errors import StepError
-from cutover.ports import ObjectKind, PodResult, WorkloadState
+from cutover.pod_command import ExecutedCommand
+from cutover.ports import ObjectKind, PodCommand, PodResult, WorkloadState
 from stacks.settings import WorkloadName
 
 CONNECT_SECONDS = 5.0
@@ -135,6 +136,11 @@ class KubernetesCluster:
         if status != 200:
             self._checked("GET", path, status, self._object("GET", path, status, content))
         return content.decode("utf-8", "replace").splitlines()
+
+    def execute(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> PodCommand:
+        """See ports.Cluster."""
+        path = _path("v1", "pods", namespace, pod) + "/exec"
+        return ExecutedCommand(self._client.configuration, self._context, path, container, command)
 
     def workload(self, name: WorkloadName) -> WorkloadState:
         """See ports.Cluster."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -53,6 +53,19 @@ class ObjectKind:
     plural: str
 
 
+class PodCommand(Protocol):
+    """A command that runs in a pod. Every method raises StepError where it has ended or cannot be reached."""
+
+    def write(self, data: bytes) -> None:
+        """Gives it input."""
+
+    def read(self, seconds: float) -> bytes:
+        """Its output, waited for at most so long; empty where there was none."""
+
+    def close(self) -> None:
+        """Ends it."""
+
+
 class Cluster(Protocol):
     """One Kubernetes cluster. Every method raises StepError where the cluster does not answer or refuses."""
 
@@ -98,6 +111,9 @@ class Cluster(Protocol):
 
     def logs(self, namespace: str, pod: str, container: str, tail_lines: int) -> Sequence[str]:
         """The last lines that a container has printed."""
+
+    def execute(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> PodCommand:
+        """Starts a command in a container that runs."""
 
     def workload(self, name: WorkloadName) -> WorkloadState:
         """The state of a Deployment or StatefulSet."""
@@ -176,6 +192,50 @@ class Stacks(Protocol):
 
     def repair(self, stack: str) -> Sequence[str]:
         """Takes away the lock and the pending operations of a killed run; returns what was cleared."""
+
+
+@dataclass(frozen=True)
+class KeyValue:
+    """A key of a Redis with its value."""
+
+    key: bytes
+    ttl_ms: int
+    """How long it still lives in milliseconds; -1: without end."""
+    dump: bytes = field(repr=False)
+    """The value as Redis serializes it."""
+
+
+@dataclass(frozen=True)
+class KeyChanges:
+    """What happened to keys of a Redis."""
+
+    changed: tuple[bytes, ...] = ()
+    deleted: tuple[bytes, ...] = ()
+
+
+class KeyStore(Protocol):
+    """A Redis. Every method raises StepError where it does not answer or refuses."""
+
+    def names(self) -> Sequence[bytes]:
+        """All keys."""
+
+    def read(self, keys: Iterable[bytes]) -> Sequence[KeyValue]:
+        """The values of those keys that are there."""
+
+    def write(self, values: Iterable[KeyValue], *, later_wins: bool) -> int:
+        """Writes values, and returns how many. `later_wins`: what expires no earlier stays as it is."""
+
+    def delete(self, keys: Iterable[bytes]) -> None:
+        """Deletes keys."""
+
+    def watch(self, seconds: float) -> None:
+        """Begins to follow changes; returns once none can be missed, or raises StepError."""
+
+    def changes(self, seconds: float) -> KeyChanges:
+        """What changed since the last call; waits so long for something to change."""
+
+    def close(self) -> None:
+        """Ends what was begun; it may be used again afterwards."""
 
 
 @dataclass(frozen=True)
