@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from lab.clouds.internet import Internet, module
 from lab.database import Login
 from lab.engine.launcher import write_launcher
-from lab.setup import Tools
+from lab.setup import Tools, find_pulumi
 from lab.supervisor import Supervisor
 from lab.topology import AWS
 from lab.world import LabError, World
@@ -60,19 +59,22 @@ class Workstation:
     def use_engine(self, engine: str) -> str:
         """Put `official` or the `lab`'s pulumi first on PATH; gives which one it is.
 
-        An empty choice takes the official one where it is on PATH. Raises LabError where it is asked for
+        An empty choice takes the official one where there is one. Raises LabError where it is asked for
         and absent.
         """
-        official = shutil.which("pulumi")
+        official = find_pulumi()
         if engine == "official" and official is None:
             raise LabError(
-                "ENGINE=official, but no `pulumi` is on PATH: install the official CLI, or ENGINE=lab"
+                "ENGINE=official, but there is no `pulumi` on PATH, and setup could get none: "
+                "install the official CLI, or ENGINE=lab"
             )
-        if engine == "official" or (engine == "" and official is not None):
-            (self.bin / "pulumi").symlink_to(str(official))
-            return "official"
-        write_launcher(self.bin)
-        return "lab"
+        if engine == "lab" or official is None:
+            write_launcher(self.bin)
+            return "lab"
+        # with its language host, which it looks for on PATH
+        for program in official.parent.glob("pulumi*"):
+            (self.bin / program.name).symlink_to(program)
+        return "official"
 
     def environment(self) -> dict[str, str]:
         """The operator's environment."""

@@ -12,7 +12,7 @@ from lab.setup import cache, go_tools
 from lab.setup.errors import SetupError
 from lab.setup.programs import find_program
 
-__all__ = ["SetupError", "Tools", "find_program", "find_tools"]
+__all__ = ["SetupError", "Tools", "find_program", "find_pulumi", "find_tools"]
 
 
 @dataclass(frozen=True)
@@ -54,3 +54,9 @@ def find_tools() -> Tools:
             f"the lab lacks {missing}; `python3 -m lab.setup` in the project's folder brings them"
         )
     return Tools(**found)
+
+
+def find_pulumi() -> Path | None:
+    """The official pulumi: the one on PATH, else the one that setup could get."""
+    own = go_tools.pulumi_folder(cache.folder()) / "pulumi"
+    return find_program("pulumi") or (own if own.exists() else None)

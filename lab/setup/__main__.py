@@ -53,6 +53,7 @@ def set_up(cache_folder: Path) -> Path:
         install.build_environment(
             environment, install.REQUIREMENTS, "installing Python packages", "1 to 3 min", logs
         )
+        install.provide_pulumi(cache_folder)
         for each in tools:
             install.provide_go_tools(each, cache_folder, logs)
     return install.python_of(environment)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.setup import cache
 from lab.setup.errors import SetupError
+from lab.setup.releases import Release
 
 MODULES = Path(__file__).resolve().parent.parent / "tools"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
@@ -29,11 +30,8 @@ class GoTools:
     programs: dict[str, str]
     flags: tuple[str, ...]
     minutes: int
-
-    @property
-    def packages(self) -> list[str]:
-        """What is built."""
-        return list(self.programs.values())
+    releases: tuple[Release, ...] = ()
+    """The programs that are published, and need not be built where the internet can be reached."""
 
     def go_version(self) -> tuple[int, ...]:
         """The oldest Go that builds it, as go.mod says."""
@@ -77,10 +75,19 @@ KUBERNETES = GoTools(
         f" -X {_VERSION_PACKAGE}.gitMajor=1 -X {_VERSION_PACKAGE}.gitMinor=36",
     ),
     minutes=12,
+    releases=tuple(
+        Release(
+            f"https://dl.k8s.io/{KUBERNETES_VERSION}/bin/linux/{{arch}}/{name}",
+            f"https://dl.k8s.io/{KUBERNETES_VERSION}/bin/linux/{{arch}}/{name}.sha256",
+            {name: None},
+        )
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kubectl")
+    ),
 )
 
 VELERO_VERSION = "v1.18.3"
 VELERO_PLUGIN_VERSION = "v1.14.3"
+_VELERO_RELEASES = f"https://github.com/vmware-tanzu/velero/releases/download/{VELERO_VERSION}"
 VELERO = GoTools(
     name="velero",
     title=f"Velero {VELERO_VERSION}",
@@ -95,8 +102,32 @@ VELERO = GoTools(
         f"-s -w -X github.com/vmware-tanzu/velero/pkg/buildinfo.Version={VELERO_VERSION}",
     ),
     minutes=10,
+    # the plugin is published as an image alone
+    releases=(
+        Release(
+            f"{_VELERO_RELEASES}/velero-{VELERO_VERSION}-linux-{{arch}}.tar.gz",
+            f"{_VELERO_RELEASES}/CHECKSUM",
+            {"velero": f"velero-{VELERO_VERSION}-linux-{{arch}}/velero"},
+        ),
+    ),
 )
 ALL = (KUBERNETES, VELERO)
+
+PULUMI_VERSION = "3.272.0"
+"""The command line that belongs to the SDK in requirements.lock."""
+PULUMI = Release(
+    f"https://github.com/pulumi/pulumi/releases/download/v{PULUMI_VERSION}/"
+    f"pulumi-v{PULUMI_VERSION}-linux-{{x64}}.tar.gz",
+    f"https://github.com/pulumi/pulumi/releases/download/v{PULUMI_VERSION}/"
+    f"pulumi-{PULUMI_VERSION}-checksums.txt",
+    {name: f"pulumi/{name}" for name in ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")},
+)
+"""It is not built where it cannot be had: the lab has an engine of its own."""
+
+
+def pulumi_folder(cache_folder: Path) -> Path:
+    """Where the official pulumi lies, if it could be had."""
+    return cache_folder / f"pulumi-{PULUMI_VERSION}"
 
 
 def overridden() -> Path | None:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.setup import cache
-from lab.setup.go_tools import MODULES, GoTools
+from lab.setup.go_tools import MODULES, PULUMI, GoTools, pulumi_folder
 from lab.setup.programs import find_program
-from lab.setup.progress import Step
+from lab.setup.progress import Step, say
+from lab.setup.releases import NoReleaseError, fetch
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 REQUIREMENTS = REPOSITORY / "requirements.lock"
@@ -67,30 +68,55 @@ def build_environment(built: Path, requirements: Path, what: str, usually: str, 
 
 
 def provide_go_tools(tools: GoTools, cache_folder: Path, logs: Path) -> None:
-    """Have the programs of a go.mod in the cache. There is one source for now: building them."""
-    built = tools.built(cache_folder)
-    if cache.is_complete(built):
-        return
+    """Have programs in the cache: their official releases where the internet can be reached, else built."""
+
+    def make(folder: Path) -> Mapping[str, str]:
+        taken = _take_releases(tools, folder)
+        packages = [package for name, package in tools.programs.items() if name not in taken]
+        facts = dict.fromkeys(taken, "official release")
+        return {**facts, **(_go_build(tools, packages, cache_folder, folder, logs) if packages else {})}
+
+    cache.build(tools.built(cache_folder), make)
+
+
+def provide_pulumi(cache_folder: Path) -> None:
+    """Have the official pulumi in the cache where the internet can be reached; asked once for a version."""
+
+    def make(folder: Path) -> Mapping[str, str]:
+        try:
+            fetch(PULUMI, folder)
+        except NoReleaseError as error:
+            say(f"no official pulumi ({error}): the lab's own engine stands in")
+            return {"pulumi": f"absent: {error}"}
+        return {"pulumi": "official release"}
+
+    cache.build(pulumi_folder(cache_folder), make)
+
+
+def _take_releases(tools: GoTools, folder: Path) -> list[str]:
+    """Download what is published; the names of what was had. After the first refusal no more is asked for."""
+    taken: list[str] = []
+    for release in tools.releases:
+        try:
+            fetch(release, folder)
+        except NoReleaseError as error:
+            say(f"no official release of {' and '.join(release.programs)} ({error}): building instead")
+            break
+        taken += release.programs
+        say(f"{' and '.join(release.programs)}: the official release, checked by its checksum")
+    return taken
+
+
+def _go_build(
+    tools: GoTools, packages: Sequence[str], cache_folder: Path, folder: Path, logs: Path
+) -> Mapping[str, str]:
     go = _go(tools.go_version(), cache_folder, logs)
-    cache.build(built, lambda folder: _go_build(tools, go, folder, logs))
-
-
-def _go_build(tools: GoTools, go: Path, folder: Path, logs: Path) -> Mapping[str, str]:
     way_on = f"Go needs its module proxy: see `go env GOPROXY`. {_AGAIN}"
     usually = f"up to {tools.minutes} min on two cores"
+    argv = [str(go), "-C", str(tools.folder), "build", "-v", "-o", f"{folder}{os.sep}", *tools.flags]
     with Step(f"building {tools.title}", usually, logs / f"{folder.name}.log", way_on) as step:
         step.run(
-            [
-                str(go),
-                "-C",
-                str(tools.folder),
-                "build",
-                "-v",
-                "-o",
-                f"{folder}{os.sep}",
-                *tools.flags,
-                *tools.packages,
-            ],
+            [*argv, *packages],
             # as go.mod says, whatever this user's Go is set to; without a C compiler
             env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
             timeout=_HOUR,
