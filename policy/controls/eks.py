@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from components.settings.engines import KUBERNETES_STANDARD_SUPPORT
 from policy.control import Control, Rule, Stack, StackRule
@@ -38,10 +38,15 @@ NODE_POLICIES = {
 """What a node itself needs; its pods have roles of their own."""
 
 
+def today() -> date:
+    """The day, in UTC."""
+    return datetime.now(UTC).date()
+
+
 def supported(version: object) -> bool:
     """Whether a Kubernetes version has EKS's standard support today."""
     end = KUBERNETES_STANDARD_SUPPORT.get(str(version))
-    return end is not None and datetime.now(UTC).date() <= end
+    return end is not None and today() <= end
 
 
 def _with_addon(addon: str) -> StackRule:

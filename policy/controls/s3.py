@@ -48,7 +48,9 @@ def _tls_alone(resource: Resource) -> Iterator[Finding]:
 
 def _logged(resource: Resource, stack: Stack) -> Iterator[Finding]:
     """A bucket that takes others' logs logs none of its own: each line would cause another."""
-    if not stack.users(resource, LOGGING, "targetBucket"):
+    # Whoever must not write before it may names the bucket by way of its policy.
+    names = [resource, *stack.users(resource, POLICY, "bucket")]
+    if not any(stack.users(name, LOGGING, "targetBucket") for name in names):
         yield from accompanied(LOGGING, "bucket", "BucketLogging")(resource, stack)
 
 

@@ -18,7 +18,7 @@ from pulumi_policy import (
 
 def small(args, report):
     if args.resource_type == "cloud:index:Thing" and args.props["size"] > 3:
-        report(f"{args.name} has size {args.props['size']}, provider {args.provider.name}", None)
+        report(f"{args.name} has size {args.props['size']:g}, provider {args.provider.name}", None)
 
 def valued(args, report):
     if args.resource_type == "cloud:index:Thing" and args.props.get("value") == "dull":

@@ -44,7 +44,7 @@ DECRYPT = {"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": "arn:aws:km
 EVERY_KEY = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
 READ_BY_ALL = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}
 WRITTEN_BY_ALL = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "s3:Put*", "Resource": "*"}
-ACL_ENTRY = {
+ACL_ENTRY: dict[str, Any] = {
     "egress": False,
     "ruleAction": "allow",
     "protocol": "tcp",

@@ -64,3 +64,23 @@ def _change(cloud: Cloud, case: Case, state: State) -> State:
     assert refreshed is not None
     assert not provider.diff(where, refreshed, inputs).changes, "nothing is left to change"
     return changed
+
+
+@pytest.mark.parametrize("stated", [None, True, False])
+def test_a_subscription_is_active_unless_it_is_said_otherwise(cloud: Cloud, stated: bool | None) -> None:
+    inputs: dict[str, object] = {"snsTopic": cloud.topic, "sourceType": "db-instance"}
+    inputs |= {} if stated is None else {"enabled": stated}
+    made = cloud.make("rds.EventSubscription", f"active-{stated}".lower(), inputs)
+    assert made.outputs["enabled"] == (stated is not False)
+
+
+def test_a_preview_knows_what_it_does_not_know(cloud: Cloud) -> None:
+    where = urn(token("eks.Cluster"), "foretold")
+    inputs = {
+        "name": "foretold",
+        "roleArn": cloud.role_arn,
+        "vpcConfig": {"subnetIds": cloud.subnets, "endpointPublicAccess": False},
+    }
+    preview = cloud.provider.create(where, cloud.provider.check(where, inputs), preview=True)
+    assert preview.outputs["vpcConfig"]["endpointPublicAccess"] is False
+    assert has_unknown(preview.outputs["vpcConfig"]["clusterSecurityGroupId"])

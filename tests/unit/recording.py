@@ -27,6 +27,12 @@ OWNERS_FACTS: dict[KeyPath, object] = {
     ("cloudflare", "zones", "truewatch.com"): ZONE_ID,
     ("domains", 0, "record_id"): RECORD_ID,
     ("domains", 0, "source"): "203.0.113.10",
+    ("domains", 1, "record_id"): "0f" * 16,
+    ("domains", 1, "source"): "203.0.113.10",
+    ("account",): ACCOUNT,
+    ("notifications", "emails", 0): "alarms@example.com",
+    ("replication", "certificates", "source"): "certificates/source.pem",
+    ("replication", "certificates", "target"): "certificates/target.pem",
 }
 """What stands in the tracked settings as placeholders."""
 
@@ -37,6 +43,7 @@ class Resource:
 
     type: str
     name: str
+    urn: str
     inputs: dict[str, Any]
     parent: str
     protect: bool
@@ -44,6 +51,8 @@ class Resource:
     import_id: str
     provider: str
     dependencies: tuple[str, ...]
+    property_dependencies: dict[str, tuple[str, ...]]
+    """By input, the URNs of the resources that its value comes from."""
 
 
 @dataclass
@@ -75,6 +84,7 @@ class _Monitor(pulumi.runtime.mocks.MockMonitor):
                 Resource(
                     type=request.type,
                     name=request.name,
+                    urn=self.make_urn(request.parent, request.type, request.name),
                     inputs=dict(rpc.deserialize_properties(request.object)),
                     parent=request.parent,
                     protect=request.protect,
@@ -82,6 +92,9 @@ class _Monitor(pulumi.runtime.mocks.MockMonitor):
                     import_id=request.importId,
                     provider=request.provider,
                     dependencies=tuple(request.dependencies),
+                    property_dependencies={
+                        name: tuple(found.urns) for name, found in request.propertyDependencies.items()
+                    },
                 )
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
@@ -117,6 +130,11 @@ class _Cloud(pulumi.runtime.Mocks):
             state["vpcConfig"] = {**state["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"}
         elif args.typ == "aws:ec2/launchTemplate:LaunchTemplate":
             state["latestVersion"] = 1
+        elif args.typ == "aws:s3/bucket:Bucket":
+            state.setdefault("bucket", args.name)
+        elif args.typ.startswith("aws:dms/"):
+            kind = args.typ.rpartition(":")[2]
+            state[f"{kind[0].lower()}{kind[1:]}Arn"] = state["arn"]
         return args.resource_id or f"{args.name}-id", state
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -186,6 +204,10 @@ def project_copy(folder: Path, changes: dict[KeyPath, object] | None = None) -> 
     for keys, value in (OWNERS_FACTS | (changes or {})).items():
         _set(document["config"]["landfall:environment"], keys, value)
     path.write_text(yaml.safe_dump(document, sort_keys=False))
+    (folder / "certificates").mkdir(exist_ok=True)
+    for end in ("source", "target"):
+        text = f"-----BEGIN CERTIFICATE-----\n{end}\n-----END CERTIFICATE-----\n"
+        (folder / "certificates" / f"{end}.pem").write_text(text)
     return folder
 
 

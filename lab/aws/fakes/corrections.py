@@ -20,6 +20,8 @@ def install() -> None:
     """Correct all of it."""
     follow(EC2Response, "ModifyVpcEndpoint", _route_endpoint)
     follow(EC2Response, "DeleteVpcEndpoints", _forget_endpoints)
+    follow(EC2Response, "DeleteNatGateway", _forget_gateway_interface)
+    follow(EC2Response, "TerminateInstances", _forget_instance_interfaces)
     if not hasattr(RDSBackend.modify_db_subnet_group, "corrected"):
         RDSBackend.modify_db_subnet_group = _keep_subnet_group(RDSBackend.modify_db_subnet_group)  # type: ignore[method-assign]
     add(
@@ -53,6 +55,22 @@ def _forget_endpoints(place: Place, given: Parameters) -> None:
     """A deleted endpoint is gone; moto lists it as deleted for ever, and deletes its routes again."""
     for endpoint in given["VpcEndpointIds"]:
         ec2_backends[place.account][place.region].vpc_end_points.pop(endpoint, None)
+
+
+def _forget_gateway_interface(place: Place, given: Parameters) -> None:
+    """A NAT gateway's network interface goes with it; moto keeps it."""
+    backend = ec2_backends[place.account][place.region]
+    gateway = backend.nat_gateways[given["NatGatewayId"]]
+    backend.enis.pop(gateway._eni.id, None)
+
+
+def _forget_instance_interfaces(place: Place, given: Parameters) -> None:
+    """The first network interface, made with an instance, goes with it; moto asks for it to be stated."""
+    backend = ec2_backends[place.account][place.region]
+    for instance in backend.get_multi_instances_by_id(given["InstanceIds"]):
+        for interface in instance.nics.values():
+            if interface.device_index == 0:
+                backend.enis.pop(interface.id, None)
 
 
 def _keep_subnet_group(modify: Any) -> Any:

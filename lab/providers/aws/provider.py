@@ -97,7 +97,7 @@ class AwsInstance:
         """See `lab.providers.base.Instance`."""
         row = _row(resource)
         if preview:
-            return State("", {**dict.fromkeys(_outputs(row), UNKNOWN), **inputs}, inputs)
+            return State("", {**dict.fromkeys(_outputs(row), UNKNOWN), **_foretold(row, inputs)}, inputs)
         work = self._resources(row, inputs)
         with _about(resource):
             identity = work.create(inputs)
@@ -116,7 +116,8 @@ class AwsInstance:
         """See `lab.providers.base.Instance`."""
         row = _row(resource)
         if preview or has_unknown(inputs):
-            return {**old.outputs, **inputs, **dict.fromkeys(row.renewed, UNKNOWN)}
+            known = {name: _filled(value, old.outputs.get(name)) for name, value in inputs.items()}
+            return {**old.outputs, **known, **dict.fromkeys(row.renewed, UNKNOWN)}
         work = self._resources(row, inputs)
         try:
             with _about(resource):
@@ -267,11 +268,27 @@ def _filled(value: Any, live: Any) -> Any:
 
 def _outputs(row: Row) -> set[str]:
     """The outputs that a resource of this row will have, as far as they are known before it exists."""
+    names = set(_members(row))
+    names |= row.computed.keys() | row.reads.keys() | {name for name, _ in row.looks}
+    return (names | ({"tagsAll"} if row.tags else set())) - {"id"}
+
+
+def _members(row: Row) -> dict[str, Any]:
+    """What a resource's description holds: the shapes by their properties."""
     described = shapes.shape_at(
         operation_model(row.read.service or row.service, row.read.operation).output_shape, row.read.result
     )
-    members = described.members if described.type_name == "structure" else ()
+    members = described.members if described.type_name == "structure" else {}
     renamed = {member: name for name, member in row.names.items() if "." not in name}
-    names = {renamed.get(member, shapes.camel(member)) for member in members}
-    names |= row.computed.keys() | row.reads.keys() | {name for name, _ in row.looks}
-    return (names | ({"tagsAll"} if row.tags else set())) - {"id"}
+    return {renamed.get(member, shapes.camel(member)): shape for member, shape in members.items()}
+
+
+def _foretold(row: Row, inputs: Properties) -> Properties:
+    """The inputs as outputs of what does not exist yet: AWS may add to an object what is known only then."""
+    members = _members(row)
+    found = dict(inputs)
+    for name, value in inputs.items():
+        shape = None if name in row.reads else members.get(name)
+        if isinstance(value, dict) and shape is not None and shape.type_name == "structure":
+            found[name] = {**dict.fromkeys(map(shapes.camel, shape.members), UNKNOWN), **value}
+    return found

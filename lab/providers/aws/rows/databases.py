@@ -200,7 +200,14 @@ ROWS = (
     Row(
         token="aws:rds/eventSubscription:EventSubscription",
         service="rds",
-        create=Call("CreateEventSubscription", {"Tags": "{tagsAll}"}, result="EventSubscription", rest=True),
+        create=Call(
+            "CreateEventSubscription",
+            {"Tags": "{tagsAll}", "Enabled": "{active}"},
+            result="EventSubscription",
+            rest=True,
+        ),
+        # Without a word of it, a subscription is active.
+        prepare=lambda values: {"active": values.get("enabled", True)},
         read=Call(
             "DescribeEventSubscriptions", {"SubscriptionName": "{id}"}, result="EventSubscriptionsList[0]"
         ),
