@@ -39,7 +39,7 @@ def connect(parts: Parts) -> Stage:
                 title="Point the target's database URLs at the public address",
                 owner=OPERATOR,
                 affects_service=False,
-                fulfils=("1.2.urls", "rollback.3"),
+                fulfils=("1.2.urls", "rollback.3", "rollback.4"),
                 action=FlipStack(
                     stack="target",
                     flips=(Flip(key="database", forward="eip", back="internal"),),

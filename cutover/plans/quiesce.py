@@ -79,7 +79,7 @@ def quiesce(parts: Parts) -> Stage:
                 title="Scale the source's services to 0",
                 owner=OPERATOR,
                 affects_service=True,
-                fulfils=("1.3.scale", "rollback.4"),
+                fulfils=("1.3.scale", "rollback.2"),
                 action=FlipStack(
                     stack="source",
                     flips=tuple(
