@@ -11,10 +11,15 @@ from cutover.callers.access import read_services
 from cutover.callers.find import Caller, find_callers
 from cutover.callers.judge import holding, stale
 from cutover.context import Context
+from cutover.errors import StepError, StepTimeoutError
 
-POLL_SECONDS = 3.0
-HEARD_SECONDS = 10.0
+POLL_SECONDS = 5.0
+MOST_FAILURES = 3
+"""How many looks in a row may fail while people take their time: an answer may get lost in hours."""
+HEARD_SECONDS = 15.0
 """How fresh a line of an access log must be to tell of somebody who still calls."""
+HEARD_LINES = 5_000
+"""How far back a pod's log is read for that."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class AwaitCallers(Look):
     def apply(self, context: Context) -> Evidence:
         """Waits for the callers' owners. Raises StepError."""
         said = ""
-        while left := self._left(context):
+        while left := self._looked(context):
             text = (
                 f"these still call the source, which is about to be scaled to 0: {'; '.join(left)}. Redirect "
                 "each to its domain and restart it; or approve, which accepts that these callers fail"
@@ -60,6 +65,18 @@ class AwaitCallers(Look):
             context.pause(POLL_SECONDS)
         return {"accepted": [], "left": 0}
 
+    def _looked(self, context: Context) -> tuple[str, ...]:
+        """Who is left; a look that failed is repeated. Raises StepError."""
+        for _ in range(MOST_FAILURES - 1):
+            try:
+                return self._left(context)
+            except StepTimeoutError:
+                raise
+            except StepError as error:
+                context.say(f"{context.step}: looked in vain, and looks again: {error}")
+                context.pause(POLL_SECONDS)
+        return self._left(context)
+
     def _left(self, context: Context) -> tuple[str, ...]:
         found = find_callers(context.environment, context.clusters)
         left = [str(caller) for caller in holding(found.callers, context.environment)]
@@ -73,7 +90,7 @@ class AwaitCallers(Look):
     def _heard(context: Context, callers: Iterable[Caller]) -> list[str]:
         """Who asked by a name in the cluster a moment ago, and is told so by nothing that was read."""
         since = context.clock.now().timestamp() - HEARD_SECONDS
-        seen = read_services(context.environment, context.clusters["source"], since)
+        seen = read_services(context.environment, context.clusters["source"], since, HEARD_LINES)
         named = " ".join(f"{caller.name} {caller.namespace}" for caller in callers)
         accepted = " ".join(item.name for item in context.environment.accepted_callers)
         return [

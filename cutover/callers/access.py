@@ -137,7 +137,9 @@ def read_ingress(environment: Environment, cluster: Cluster, ingress: SourceIngr
     return Seen(clients, len(lines))
 
 
-def read_services(environment: Environment, cluster: Cluster, since: float = 0) -> Seen:
+def read_services(
+    environment: Environment, cluster: Cluster, since: float = 0, tail_lines: int = TAIL_LINES
+) -> Seen:
     """Who asked the services that move by a name in the cluster, as far as they write access logs.
 
     What moves along is left out, and so are requests from before `since` (seconds since 1970).
@@ -149,7 +151,7 @@ def read_services(environment: Environment, cluster: Cluster, since: float = 0) 
         for pod in _pods(cluster, workload.namespace, workload.selector)
     ]
     own = {(pod.get("status") or {}).get("podIP") for pod in pods}
-    lines = list(_lines(cluster, pods))
+    lines = list(_lines(cluster, pods, tail_lines))
     requests = [request for line in lines if (request := parse(line, {})) is not None]
     clients = Counter(
         request.client
@@ -170,8 +172,10 @@ def _pods(cluster: Cluster, namespace: str, selector: Mapping[str, str]) -> list
     ]
 
 
-def _lines(cluster: Cluster, pods: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _lines(
+    cluster: Cluster, pods: Iterable[Mapping[str, Any]], tail_lines: int = TAIL_LINES
+) -> Iterator[str]:
     for pod in pods:
         metadata = pod["metadata"]
         for container in pod["spec"]["containers"]:
-            yield from cluster.logs(metadata["namespace"], metadata["name"], container["name"], TAIL_LINES)
+            yield from cluster.logs(metadata["namespace"], metadata["name"], container["name"], tail_lines)

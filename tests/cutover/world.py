@@ -281,6 +281,8 @@ class World:
     """The target's ingress answers with errors once DNS points at it."""
     approvals: bool = True
     """Whether people do what they are asked at once."""
+    refuses: set[str] = field(default_factory=set)
+    """Steps that nobody approves."""
     copied: bool = False
     answers: dict[str, int] = field(default_factory=dict)
     """The status that an address answers with inside a cluster; 200 otherwise."""
@@ -384,7 +386,7 @@ class World:
 
     def take(self, step: str, asked: str, plan_hash: str, round_: int) -> Approval | None:
         """People: they open the database and approve."""
-        if not self.approvals:
+        if not self.approvals or step in self.refuses:
             return None
         self.database_open = True
         return Approval(step, "Ada", "done", "2026-01-01T00:00:00+00:00", digest(asked))
