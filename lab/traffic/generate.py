@@ -81,8 +81,8 @@ class Generator:
         load = self._load
         raise_descriptor_limit()
         forwarder = Forwarder(load.resolver, load.resolver_port)
-        await forwarder.start()
         users = _users(load, forwarder)
+        await forwarder.start()
         try:
             await asyncio.gather(*(user.resolve() for user in users))
             with self._out.open("w", encoding="utf-8") as out:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -21,6 +21,8 @@ class Call:
     path: str
     body: bytes
     writer: asyncio.StreamWriter
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By lower-cased name."""
 
     async def answer(self, status: int = 200, body: bytes = b"{}", *headers: str) -> None:
         """A whole answer."""
@@ -65,17 +67,11 @@ async def serving(
             while not writer.is_closing():
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 method, path, _ = head.split(" ", 2)
-                length = next(
-                    (
-                        int(line.split(":")[1])
-                        for line in head.split("\r\n")
-                        if line.startswith("Content-Length")
-                    ),
-                    0,
-                )
-                body = await reader.readexactly(length)
+                fields = [line.partition(":") for line in head.split("\r\n")[1:] if line]
+                headers = {name.lower(): value.strip() for name, _, value in fields}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
                 service.calls.append((connection, number, method, path))
-                await behaviour(Call(connection, number, method, path, body, writer))
+                await behaviour(Call(connection, number, method, path, body, writer, headers))
                 number += 1
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass  # the client went away

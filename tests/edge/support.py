@@ -85,12 +85,13 @@ async def cloudflare_server(held: ZonesFile, *, ttl_divisor: int = 1) -> AsyncIt
         await server.stop()
 
 
-def certificates(folder: Path, name: str = DOMAIN) -> tuple[Path, ssl.SSLContext]:
-    """The CA's file, and a server's context with a certificate for `name`."""
+def certificates(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
+    """The CA's file, and a server's context with a certificate for these names, by default BOSS's."""
+    names = names or (DOMAIN,)
     authority = Authority("tests")
     ca = folder / "ca.pem"
     ca.write_bytes(authority.certificate)
-    certificate, key = authority.server(name, [name]).write(folder, "server")
+    certificate, key = authority.server(names[0], list(names)).write(folder, "server")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return ca, context
