@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.kubernetes.certificates import Authority
-from tests.replication.servers import SCHEMA, MariaDb
+from lab.replication.mariadb import SCHEMA, MariaDb
 
 
 @pytest.fixture(scope="session")

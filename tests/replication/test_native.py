@@ -17,7 +17,7 @@ from cutover.fence.fence import still_moving
 from cutover.mysql import DatabaseError
 from cutover.replication import NativeReplication, ReplicationUser
 from cutover.verification import Options, Verification
-from tests.replication.servers import PASSWORD, SCHEMA, MariaDb
+from lab.replication.mariadb import PASSWORD, SCHEMA, MariaDb
 from tests.replication.writers import Writers
 
 Databases = tuple[MariaDb, MariaDb]

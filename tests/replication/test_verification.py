@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from cutover.verification import Options, Result, Verification
-from tests.replication.servers import SCHEMA, MariaDb
+from lab.replication.mariadb import SCHEMA, MariaDb
 
 Databases = tuple[MariaDb, MariaDb]
 LEDGER = """

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from cutover.mysql import DatabaseError, Session
-from tests.replication.servers import SCHEMA, MariaDb
+from lab.replication.mariadb import SCHEMA, MariaDb
 
 WAIT_SECONDS = 30.0
 

@@ -1,4 +1,4 @@
-"""MariaDB servers for tests, on loopback, with certificates."""
+"""MariaDB servers on loopback, with certificates: for tests and benchmarks of what is done to databases."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from cutover.mysql import DatabaseError, Server, Session
 from lab.kubernetes.certificates import Authority
 from lab.setup import find_program
+from lab.world import LabError
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
@@ -64,8 +65,10 @@ class MariaDb:
         self._process = process
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert process.poll() is None, (self.folder / "log").read_text()[-2000:]
-            assert time.monotonic() < deadline, f"{self.name} does not answer"
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                tail = (self.folder / "log").read_text()[-2000:]
+                raise LabError(f"the MariaDB {self.name} does not answer:\n{tail}")
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -168,5 +171,6 @@ class MariaDb:
 
 def _program(name: str) -> str:
     path = find_program(name)
-    assert path is not None, f"{name} is not installed: run `python3 -m lab.setup`"
+    if path is None:
+        raise LabError(f"{name} is not installed: run `python3 -m lab.setup`")
     return str(path)

@@ -1,0 +1,5 @@
+"""The gate before the services: closed for the moment of a switch, then open towards the other side."""
+
+from cutover.gate.runtime import GateInstance, Gates
+
+__all__ = ["GateInstance", "Gates"]

@@ -1,0 +1,153 @@
+"""Driving the gate over HAProxy's runtime API: one connection an instance, kept open."""
+
+from __future__ import annotations
+
+import csv
+import io
+import socket
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+from cutover.errors import StepError, StepTimeoutError
+
+Side = Literal["source", "target"]
+CALL_SECONDS = 5.0
+_PROMPT = b"\n> "
+
+
+@dataclass(frozen=True)
+class GateState:
+    """What an instance does with requests."""
+
+    closed: bool
+    side: Side
+
+
+class GateInstance:
+    """One HAProxy. Methods raise StepError."""
+
+    def __init__(self, host: str, port: int, *, folder: str = "/etc/landfall-gate") -> None:
+        self._place = f"the gate at {host}:{port}"
+        self._map = f"{folder}/state.map"
+        try:
+            self._socket = socket.create_connection((host, port), timeout=CALL_SECONDS)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # In this mode the connection stays open and every answer ends with a prompt.
+            self._socket.sendall(b"prompt\n")
+            self._read()
+        except OSError as error:
+            raise StepError(f"{self._place} does not answer: {error}") from error
+        self._call("set timeout cli 1h")
+
+    def state(self) -> GateState:
+        """What it does now."""
+        found = dict(
+            line.split()[1:3] for line in self._call(f"show map {self._map}").splitlines() if line.strip()
+        )
+        side: Side = "target" if found.get("side") == "target" else "source"
+        if found.get("side") not in ("source", "target") or found.get("gate") not in ("open", "closed"):
+            raise StepError(f"{self._place} has no state that is understood: {found}")
+        return GateState(found["gate"] == "closed", side)
+
+    def close_gate(self) -> None:
+        """From now on new requests are held."""
+        self._set("gate", "closed")
+
+    def open_gate(self, side: Side) -> None:
+        """Lets requests through to a side, those that are held first."""
+        self._set("side", side)
+        self._set("gate", "open")
+
+    def in_flight(self) -> int:
+        """How many requests are with the services behind the gate."""
+        rows = csv.DictReader(io.StringIO(self._call("show stat -1 2 -1").removeprefix("# ")))
+        return sum(int(row["scur"]) for row in rows)
+
+    def disconnect(self) -> None:
+        """Ends the connection to the runtime API; the gate stays as it is."""
+        self._socket.close()
+
+    def _set(self, key: str, value: str) -> None:
+        if answer := self._call(f"set map {self._map} {key} {value}").strip():
+            raise StepError(f"{self._place} did not take {key} = {value}: {answer}")
+
+    def _call(self, command: str) -> str:
+        try:
+            self._socket.sendall(f"{command}\n".encode())
+            return self._read()
+        except OSError as error:
+            raise StepError(f"{self._place} did not answer `{command}`: {error}") from error
+
+    def _read(self) -> str:
+        data = b""
+        while not data.endswith(_PROMPT):
+            piece = self._socket.recv(65536)
+            if not piece:
+                raise ConnectionError("it closed the connection")
+            data += piece
+        return data.removesuffix(_PROMPT).decode()
+
+
+class Gates:
+    """All instances of the gate, driven as one."""
+
+    def __init__(self, instances: Sequence[GateInstance]) -> None:
+        if not instances:
+            raise StepError("there is no gate to close: none of its pods is ready")
+        self._instances = tuple(instances)
+        self._executor = ThreadPoolExecutor(len(self._instances)) if len(self._instances) > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for instance in self._instances:
+            instance.disconnect()
+        if self._executor is not None:
+            self._executor.shutdown()
+
+    def states(self) -> tuple[GateState, ...]:
+        """What each instance does."""
+        return tuple(instance.state() for instance in self._instances)
+
+    def park(self, seconds: float) -> float:
+        """Holds new requests, and waits until those in flight have got their answers.
+
+        Returns:
+            How many milliseconds that took.
+
+        Raises:
+            StepTimeoutError: some request did not end in time. The gate stays closed until `let_through`.
+            StepError: an instance could not be closed.
+        """
+        begun = time.monotonic()
+        self._each(GateInstance.close_gate)
+        while left := sum(instance.in_flight() for instance in self._instances):
+            if time.monotonic() - begun > seconds:
+                raise StepTimeoutError(
+                    f"{left} requests are still being answered {seconds:g} s after the gate was closed"
+                )
+            time.sleep(0.0005)
+        return (time.monotonic() - begun) * 1000
+
+    def let_through(self, side: Side) -> float:
+        """Lets requests through to a side; returns how many milliseconds it took. Raises StepError."""
+        begun = time.monotonic()
+        self._each(lambda instance: instance.open_gate(side))
+        return (time.monotonic() - begun) * 1000
+
+    def _each(self, what: Callable[[GateInstance], None]) -> None:
+        """On all instances at once; all are tried before an error is raised."""
+        if self._executor is None:
+            what(self._instances[0])
+            return
+        jobs = [self._executor.submit(what, instance) for instance in self._instances]
+        errors = [error for job in jobs if (error := job.exception()) is not None]
+        if errors:
+            raise errors[0]

@@ -1,0 +1,124 @@
+"""One of the two databases of a switch, with everything that was opened ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from cutover.errors import StepError
+from cutover.fence import Fence
+from cutover.mysql import Server, Session
+from cutover.replication.dialects import Dialect, dialect_of
+from cutover.replication.native import wait_applied
+
+Side = Literal["source", "target"]
+STATEMENT_SECONDS = 60.0
+
+
+@dataclass
+class DatabaseEnd:
+    """A database that the switch leaves, or goes to. It serves writers exactly while its fence is down."""
+
+    side: Side
+    server: Server
+    fence: Fence
+    position_query: str
+    """Reads up to where it has written."""
+    on_promote: Sequence[str] = ()
+    """Statements that belong to the moment when it begins to serve: triggers, events. May be repeated."""
+    _session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The administrator's session. Raises DatabaseError."""
+        if self._session is None:
+            self._session = self.server.connect(seconds=STATEMENT_SECONDS)
+        return self._session
+
+    def prepare(self) -> None:
+        """Opens what will be needed, and looks up what the fence needs. Raises StepError."""
+        self.session.ping()
+        self.fence.prepare(self.session)
+
+    def renew(self) -> None:
+        """Throws the session away, as one that may be broken."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def close(self) -> None:
+        """Ends its session."""
+        self.renew()
+
+    def promote(self) -> None:
+        """Lets it serve writers. Raises StepError; may be repeated."""
+        for statement in self.on_promote:
+            self.session.execute(statement)
+        self.fence.lower(self.session)
+
+
+class Drain(Protocol):
+    """Waits until the database that the switch goes to has applied what the other one wrote."""
+
+    def prepare(self) -> None:
+        """Opens what will be needed; raises StepError where the replication is not healthy."""
+
+    def wait(self, position: str, seconds: float) -> None:
+        """Waits for a position of the origin. Raises StepError where that takes longer."""
+
+    def stop(self) -> None:
+        """Ends this direction, if it must not run beside what follows. Raises StepError."""
+
+    def resume(self) -> None:
+        """Takes `stop` back, where a switch is given up. Raises StepError."""
+
+    def close(self) -> None:
+        """Ends what was opened."""
+
+
+class NativeDrain:
+    """The drain of the databases' own replication, whose two directions may run side by side."""
+
+    def __init__(self, replica: Server, *, stops: bool = False) -> None:
+        """`stops`: this direction must end with the promotion, as the way back is carried by DMS."""
+        self._replica = replica
+        self._stops = stops
+        self._opened: tuple[Session, Dialect] | None = None
+
+    def prepare(self) -> None:
+        """See Drain."""
+        session, dialect = self._open()
+        session.ping()
+        state = dialect.state(session.records(dialect.status()))
+        if not state.healthy:
+            raise StepError(f"the replication to {self._replica} does not run: {state.detail}")
+
+    def wait(self, position: str, seconds: float) -> None:
+        """See Drain."""
+        session, dialect = self._open()
+        wait_applied(session, dialect, position, seconds)
+
+    def stop(self) -> None:
+        """See Drain."""
+        if self._stops:
+            session, dialect = self._open()
+            session.execute(*dialect.stop())
+
+    def resume(self) -> None:
+        """See Drain."""
+        if self._stops:
+            session, dialect = self._open()
+            session.execute(*dialect.start())
+
+    def close(self) -> None:
+        """See Drain."""
+        if self._opened is not None:
+            self._opened[0].close()
+            self._opened = None
+
+    def _open(self) -> tuple[Session, Dialect]:
+        if self._opened is None:
+            session = self._replica.connect(seconds=STATEMENT_SECONDS)
+            self._opened = (session, dialect_of(session))
+        return self._opened

@@ -1,0 +1,60 @@
+"""What a switch has begun, on disk before it is begun: whoever comes after a crash knows which way to go."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from cutover.errors import StepError
+
+Stage = Literal["arming", "parking", "fencing", "fenced", "promoting", "letting through", "done", "given up"]
+COMMITTED: tuple[Stage, ...] = ("letting through", "done")
+"""From here on requests may have reached the new database: there is only the way ahead."""
+
+
+class SwitchRecord:
+    """A file of JSON lines, one a stage; each line is durable when `note` returns."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StepError where it cannot be opened."""
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise StepError(f"the record of the switch {path} cannot be opened: {error}") from error
+
+    def note(self, stage: Stage, **facts: Any) -> None:
+        """Writes a line. Raises StepError: the stage must not be begun then."""
+        line = json.dumps({"stage": stage, **facts}, separators=(",", ":")) + "\n"
+        try:
+            os.write(self._file, line.encode())
+            os.fdatasync(self._file)
+        except OSError as error:
+            raise StepError(f"the record of the switch {self._path} cannot be written: {error}") from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._file)
+
+    @staticmethod
+    def last(path: Path) -> Mapping[str, Any] | None:
+        """The last line that is whole; None where nothing was begun. Raises StepError."""
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StepError(f"the record of the switch {path} cannot be read: {error}") from error
+        # What follows the last newline was cut off while it was written, so its stage was not begun.
+        for line in reversed(lines[:-1]):
+            if line:
+                try:
+                    found: dict[str, Any] = json.loads(line)
+                except ValueError as error:
+                    raise StepError(f"the record of the switch {path} is damaged: {line[:80]!r}") from error
+                return found
+        return None

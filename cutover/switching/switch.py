@@ -1,0 +1,287 @@
+"""The switch of a database: park, fence, drain, compare, promote, let through.
+
+Everything slow is done ahead by `arm`. Until requests are let through to the new database, every failure and
+every deadline ends in the old state: writes admitted to the old database, requests let through to it. After
+that there is no way back but another switch, in the other direction, by the reverse replication.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from cutover.errors import StepError, StepTimeoutError
+from cutover.gate import Gates
+from cutover.switching.end import DatabaseEnd, Drain
+from cutover.switching.record import COMMITTED, SwitchRecord
+
+
+GIVE_UP_SECONDS = 5.0
+
+
+class GivenUpError(StepError):
+    """The switch was given up in time: everything is as it was before, and nobody was refused."""
+
+
+class Workers(Protocol):
+    """What writes to the database without being asked by a request: committers, consumers, schedules."""
+
+    def pause(self, seconds: float) -> None:
+        """Stops them, what they hold being committed. Raises StepError where that takes longer."""
+
+    def resume(self) -> None:
+        """Lets them go on; may be repeated. Raises StepError."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Deadlines, in seconds."""
+
+    park: float
+    fence: float
+    drain: float
+    compare: float
+    total: float
+    """From the first held request: when it is over, the switch is given up."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the switch took, in milliseconds."""
+
+    position: str
+    """The last one of the database that was left."""
+    park: float = 0.0
+    pause: float = 0.0
+    fence: float = 0.0
+    drain: float = 0.0
+    compare: float = 0.0
+    promote: float = 0.0
+    let_through: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """From the first held request until requests were let through."""
+        return (
+            self.park + self.pause + self.fence + self.drain + self.compare + self.promote + self.let_through
+        )
+
+
+class NoWorkers:
+    """Nothing writes but what requests ask for. Implements Workers."""
+
+    def pause(self, seconds: float) -> None:
+        """See Workers."""
+
+    def resume(self) -> None:
+        """See Workers."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """From which database to which, and what stands between."""
+
+    gates: Gates
+    old: DatabaseEnd
+    new: DatabaseEnd
+    drain: Drain
+    workers: Workers = field(default_factory=NoWorkers)
+
+    def close(self) -> None:
+        """Ends what was opened ahead."""
+        self.old.close()
+        self.new.close()
+        self.drain.close()
+
+
+class Switch:
+    """One switch from a database to another, in either direction."""
+
+    def __init__(
+        self,
+        way: Way,
+        limits: Limits,
+        record: SwitchRecord,
+        *,
+        compare: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        """`compare` raises StepError where the databases differ, once the new one has applied everything."""
+        self._way = way
+        self._gates = way.gates
+        self._old = way.old
+        self._new = way.new
+        self._drain = way.drain
+        self._workers = way.workers
+        self._limits = limits
+        self._record = record
+        self._compare = compare
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._way.close()
+
+    def arm(self) -> None:
+        """Opens all connections and looks at everything that could be in the way; nobody notices.
+
+        Raises:
+            StepError: the switch cannot be done now; nothing was changed.
+        """
+        self._record.note("arming", old=self._old.side, new=self._new.side)
+        self._old.prepare()
+        self._new.prepare()
+        self._drain.prepare()
+        if self._old.fence.is_up(self._old.session):
+            raise StepError(f"{self._old.server} refuses writes already: it is not the database that serves")
+        if not self._new.fence.is_up(self._new.session):
+            raise StepError(
+                f"{self._new.server} admits writes before the switch: raise its fence, and find out whether "
+                "somebody has written to it"
+            )
+        for state in self._gates.states():
+            if state.closed or state.side != self._old.side:
+                raise StepError(
+                    f"a gate is {'closed' if state.closed else 'open'} towards the {state.side}, not open "
+                    f"towards the {self._old.side}"
+                )
+
+    def run(self) -> Parts:
+        """Does it.
+
+        Raises:
+            GivenUpError: a part failed or took too long; requests go to the old database as before.
+            StepError: it failed, and the old state could not be brought back: the text says what is left.
+        """
+        begun = time.monotonic()
+        try:
+            parts = self._until_promoted(begun)
+            self._record.note("letting through", position=parts.position)
+        except StepError as error:
+            self._give_up(error)
+            raise GivenUpError(
+                f"the switch was given up after {(time.monotonic() - begun) * 1000:.0f} ms, and requests go "
+                f"to the {self._old.side} as before: {error}"
+            ) from error
+        let_through = self._gates.let_through(self._new.side)
+        self._workers.resume()
+        self._record.note("done")
+        return Parts(**{**vars(parts), "let_through": let_through})
+
+    def _until_promoted(self, begun: float) -> Parts:
+        limits = self._limits
+
+        def within(seconds: float, what: str) -> float:
+            left = begun + limits.total - time.monotonic()
+            if left <= 0:
+                raise StepTimeoutError(f"{limits.total:g} s were over before {what}")
+            return min(seconds, left)
+
+        took: dict[str, float] = {}
+
+        def timed(name: str, what: Callable[[], object]) -> None:
+            start = time.monotonic()
+            what()
+            took[name] = (time.monotonic() - start) * 1000
+
+        self._record.note("parking")
+        timed("park", lambda: self._gates.park(within(limits.park, "requests had ended")))
+        timed("pause", lambda: self._workers.pause(within(limits.park, "workers had paused")))
+        self._record.note("fencing")
+        start = time.monotonic()
+        report = self._old.fence.raise_fence(
+            self._old.session, self._old.position_query, within(limits.fence, "the fence was up")
+        )
+        took["fence"] = (time.monotonic() - start) * 1000
+        self._record.note("fenced", position=report.position)
+        timed("drain", lambda: self._drain.wait(report.position, within(limits.drain, "all was applied")))
+        timed("compare", lambda: self._compare(within(limits.compare, "all was compared")))
+        self._refuse_late_writes(report.position)
+        within(limits.total, "the promotion")
+        self._record.note("promoting")
+        timed("promote", self._promote)
+        within(limits.total, "requests were let through")
+        return Parts(position=report.position, **took)
+
+    def _refuse_late_writes(self, position: str) -> None:
+        """Somebody who passed the fence would be lost."""
+        now = str(self._old.session.value(self._old.position_query) or "").replace("\n", "")
+        if now != position:
+            raise StepError(
+                f"{self._old.server} was written to behind its fence: it was at {position} and is at {now}. "
+                "Find the account that may write in spite of the fence"
+            )
+
+    def _promote(self) -> None:
+        self._drain.stop()
+        self._new.promote()
+        if self._new.fence.is_up(self._new.session):
+            raise StepError(f"{self._new.server} still refuses writes after its promotion")
+
+    def _give_up(self, reason: StepError) -> None:
+        """Back to the old state, whatever of the new one was reached."""
+        give_up(self._way, reason)
+        self._record.note("given up", reason=str(reason))
+
+
+def give_up(way: Way, reason: Exception) -> None:
+    """Goes back to the old database: no request has reached the new one.
+
+    In this order: the new database refuses writes again before the old one takes any.
+
+    Raises:
+        StepError: a part of it failed; the text says what is left to do by hand. The gate stays closed then.
+    """
+    old, new = way.old, way.new
+    for end in (old, new):
+        end.renew()  # a session in which something failed may be in the middle of a statement
+    steps: tuple[tuple[str, Callable[[], object]], ...] = (
+        (f"let {new.server} refuse writes", lambda: new.fence.refuse_writes(new.session, GIVE_UP_SECONDS)),
+        (f"let {new.server} follow again", way.drain.resume),
+        (f"let {old.server} take writes", lambda: old.fence.lower(old.session)),
+        ("let the workers go on", way.workers.resume),
+        (f"let requests through to the {old.side}", lambda: way.gates.let_through(old.side)),
+    )
+    for index, (_, do) in enumerate(steps):
+        try:
+            do()
+        except StepError as error:
+            left = "; ".join(text for text, _ in steps[index:])
+            raise StepError(
+                f"the switch failed ({reason}), and so did the way back ({error}). Requests are held. Left "
+                f"to do, in this order: {left}"
+            ) from error
+
+
+def recover(path: Path, way: Way) -> str:
+    """Ends what a switch left behind that was killed: ahead if requests may have been let through, else back.
+
+    Returns:
+        `done`, `given up`, or `nothing` where no switch was begun.
+
+    Raises:
+        StepError: it could not be ended.
+    """
+    last = SwitchRecord.last(path)
+    if last is None or last["stage"] in ("done", "given up"):
+        return "nothing" if last is None else str(last["stage"])
+    record = SwitchRecord(path)
+    try:
+        if last["stage"] in COMMITTED:
+            way.new.promote()
+            way.gates.let_through(way.new.side)
+            way.workers.resume()
+            record.note("done")
+            return "done"
+        if last["stage"] != "arming":
+            give_up(way, StepError(f"killed while {last['stage']}"))
+        record.note("given up", reason=f"killed while {last['stage']}")
+        return "given up"
+    finally:
+        record.close()
