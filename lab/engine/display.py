@@ -145,6 +145,11 @@ class Terminal:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def print_json(event: Event) -> None:
+    """Prints an event as a line of JSON, which is what `--json` means where something is done."""
+    print(values.compact(event), flush=True)
+
+
 class Digest:
     """Collects what `preview --json` prints."""
 

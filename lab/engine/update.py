@@ -143,9 +143,9 @@ class Session:
         events.end()
         if not options.preview:
             self._record(started, events.counts, failure)
-        if options.json:
+        if options.json and options.preview:
             print(json.dumps(digest.content(), indent=2), flush=True)
-        else:
+        elif not options.json:
             if not options.suppress_outputs and options.kind != "destroy":
                 display.print_outputs(outputs)
             display.print_summary(events.counts, seconds, preview=options.preview)
@@ -283,7 +283,10 @@ class Session:
         self._backend.save(self._stack, deployment)
 
     def _sinks(self, stack: ExitStack, digest: display.Digest) -> Iterator[Sink]:
-        yield digest if self._options.json else display.Terminal(diff=self._options.diff)
+        if not self._options.json:
+            yield display.Terminal(diff=self._options.diff)
+        else:
+            yield digest if self._options.preview else display.print_json
         if log := self._options.event_log:
             sink = StreamLog(log) if log.startswith("tcp://") else FileLog(Path(log))
             stack.callback(sink.close)

@@ -304,3 +304,13 @@ def test_the_environment_of_a_program_hides_the_engine(workshop: Workshop) -> No
     outputs = stack.up().outputs
     assert Path(outputs["where"].value).parent == Path(os.__file__).parent
     assert not any("lab/engine" in item for item in outputs["path"].value)
+
+
+def test_an_update_as_json_is_a_line_for_each_event(workshop: Workshop) -> None:
+    workshop.local(f'{PROGRAM}\nThing("thing", value=1)\n')
+    done = workshop.run("up", "--yes", "--skip-preview", "--json", "--stack", "dev")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = [next(key for key in event if key not in {"sequence", "timestamp"}) for event in events]
+    assert (kinds[0], kinds[-2:]) == ("preludeEvent", ["summaryEvent", "cancelEvent"])
+    assert {"resourcePreEvent", "resOutputsEvent"} <= set(kinds)
+    assert [event["sequence"] for event in events] == list(range(len(events)))
