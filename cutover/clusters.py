@@ -249,7 +249,7 @@ class KubernetesCluster:
             path,
             query_params=list(query.items()),
             header_params={"Accept": JSON, "Content-Type": content_type},
-            body=json.dumps(body) if body is not None and content_type != JSON else body,
+            body=json.dumps(body) if body is not None and "json" not in content_type else body,
             auth_settings=["BearerToken"],
         )
         try:
