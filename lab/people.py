@@ -64,7 +64,8 @@ class People:
         self._session = session
         self._deeds = deeds
         self._read = -1
-        self._done: set[tuple[str, str]] = set()
+        self._done: set[str] = set()
+        """Steps whose deed is done, as long as they wait."""
         self._ended = threading.Event()
 
     @contextmanager
@@ -81,23 +82,25 @@ class People:
 
     def _watch(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
-            for step, instructions in self._waiting():
+            for step in self._waiting():
                 deed = self._deeds.get(step, Deed(lambda: None))
-                if (step, instructions) not in self._done:
+                if step not in self._done:
                     deed.act()
-                    self._done.add((step, instructions))
+                    self._done.add(step)
                 if deed.approved:
                     self._approve(step)
 
-    def _waiting(self) -> list[tuple[str, str]]:
-        """Steps that wait, with what is asked; none where nothing was written since the last look."""
+    def _waiting(self) -> list[str]:
+        """Steps that wait; none where nothing was written since the last look."""
         path = self._session.journal_path
         size = path.stat().st_size if path.exists() else 0
         if size == self._read:
             return []
         steps = fold(read_journal(path).records).steps
         self._read = size
-        return [(name, step.waiting) for name, step in steps.items() if step.waiting]
+        waiting = [name for name, step in steps.items() if step.waiting]
+        self._done &= set(waiting)
+        return waiting
 
     def _approve(self, step: str) -> None:
         words = ("approve", step, "--as", "lab operator", "--note", "done in the rehearsal")
