@@ -127,10 +127,10 @@ def main(arguments: list[str] | None = None) -> int:
     for stack in stacks:
         began = time.monotonic()
         sys.stderr.write(f"pulumi preview {stack} …\n")
-        printed, error = _preview(options.project, stack)
-        if error:
+        printed, problem = _preview(options.project, stack)
+        if problem:
             failed += 1
-            sys.stderr.write(f"review: {stack}: {error}\n")
+            sys.stderr.write(f"review: {stack}: {problem}\n")
             continue
         page = markdown(stack, json.loads(printed))
         (options.output / f"{stack}.json").write_text(printed, encoding="utf-8")
