@@ -19,7 +19,6 @@ from cutover.gate import Gates
 from cutover.switching.end import DatabaseEnd, Drain
 from cutover.switching.record import COMMITTED, SwitchRecord
 
-
 GIVE_UP_SECONDS = 5.0
 
 

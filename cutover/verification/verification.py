@@ -69,6 +69,7 @@ class Verification:
         self._progress: dict[str, TableProgress] = {}
         self._schema: tuple[SchemaDifference, ...] = ()
         self._remarks: list[str] = []
+        self._sessions: dict[str, Session] = {}
         self._changes: list[tuple[Server, Changes]] = []
         self._definition = ""
         self._method = Method("", options.twice)
@@ -141,7 +142,11 @@ class Verification:
         return self._pending.count()
 
     def follow(self) -> None:
-        """From now on, and until `finish` or `close`, rows that wait are looked at again and again."""
+        """From now on, and until `finish` or `close`, rows that wait are looked at again and again.
+
+        What `finish` will need is opened ahead. Raises DatabaseError.
+        """
+        self._open_sessions()
         if self._settling is None:
             self._settling = threading.Thread(target=self._keep_settling, name="settle", daemon=True)
             self._settling.start()
@@ -156,10 +161,9 @@ class Verification:
         if unfinished := [place for place, state in self._progress.items() if not state.done]:
             raise StepError(f"not all rows were compared before: {', '.join(unfinished)}")
         self._check()
+        sessions = self._sessions or self._open_sessions()
         for server, changes in self._changes:
-            with server.connect() as session:
-                end = binlog_position(session)
-            changes.wait_until(end, seconds)
+            changes.wait_until(binlog_position(sessions[server.name]), seconds)
         self._rechecked = self._pending.count()
         self._look_again(whole=True)
         self._schema += self._compare_counters()
@@ -214,11 +218,21 @@ class Verification:
 
     def _compare_counters(self) -> tuple[SchemaDifference, ...]:
         """Counters stand still only under the fence."""
-        with self._source.connect() as here, self._target.connect() as there:
-            for session in (here, there):
+        here, there = (
+            read_counters(self._sessions[server.name], self._options.schemas)
+            for server in (self._source, self._target)
+        )
+        return compare_counters(here, there)
+
+    def _open_sessions(self) -> dict[str, Session]:
+        """A session on each server, for what is asked under the fence."""
+        for server in (self._source, self._target):
+            if server.name not in self._sessions:
+                session = server.connect()
+                self._open.callback(session.close)
                 fresh_statistics(session)
-            counters = (read_counters(session, self._options.schemas) for session in (here, there))
-            return compare_counters(*counters)
+                self._sessions[server.name] = session
+        return self._sessions
 
     def _read_schema(self, server: Server) -> tuple[Flavour, Catalog]:
         with server.connect() as session:
