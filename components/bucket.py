@@ -19,7 +19,7 @@ class Bucket(pulumi.ComponentResource):
         log_bucket: where requests are logged; None for the bucket of logs itself.
         logs_of: the account whose buckets log to this one; None for all other buckets.
         protected: whether deleting it takes a change of the settings first. A bucket that still holds
-            something is never deleted, protected or not.
+            something is not deleted even then; one that takes access logs is, as logs come until the end.
 
     Outputs:
         bucket (its name), arn, key_arn (or None).
@@ -39,7 +39,7 @@ class Bucket(pulumi.ComponentResource):
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
         guarded = pulumi.ResourceOptions(parent=self, protect=protected)
-        self._bucket = s3.Bucket(name, force_destroy=False, opts=guarded)
+        self._bucket = s3.Bucket(name, force_destroy=logs_of is not None and not protected, opts=guarded)
         self.key_arn: pulumi.Output[str] | None = None
         if log_bucket is not None:
             key = kms.Key(
@@ -57,13 +57,14 @@ class Bucket(pulumi.ComponentResource):
                 target_prefix=f"{name}/",
                 opts=self._child,
             )
-        self._closed(logs_of)
+        policy = self._closed(logs_of)
         self._kept(retention_days)
-        self.bucket = self._bucket.bucket
+        # By way of the policy: whoever uses the bucket waits until it may.
+        self.bucket = policy.bucket
         self.arn = self._bucket.arn
         self.register_outputs({"bucket": self.bucket, "arn": self.arn, "key_arn": self.key_arn})
 
-    def _closed(self, logs_of: pulumi.Input[str] | None) -> None:
+    def _closed(self, logs_of: pulumi.Input[str] | None) -> s3.BucketPolicy:
         access = s3.BucketPublicAccessBlock(
             self._name,
             bucket=self._bucket.id,
@@ -94,7 +95,7 @@ class Bucket(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
-        s3.BucketPolicy(
+        return s3.BucketPolicy(
             self._name,
             bucket=self._bucket.id,
             policy=pulumi.Output.all(self._bucket.arn, logs_of).apply(lambda known: _policy(*known)),

@@ -212,7 +212,7 @@ class RelationalDatabase(pulumi.ComponentResource):
             port=settings.port,
             username=settings.username,
             manage_master_user_password=True,
-            master_user_secret_kms_key_id=key.key_id,
+            master_user_secret_kms_key_id=key.arn,
             iam_database_authentication_enabled=True,
             allocated_storage=settings.storage_gib,
             max_allocated_storage=settings.maximum_storage_gib,

@@ -1,12 +1,12 @@
-"""`python -m lab rehearse`, `up`, `down`: see `make help`."""
+"""`python -m lab rehearse`, `estate`, `up`, `down`: see `make help`."""
 
 from __future__ import annotations
 
 import sys
 
-from lab import rehearse, standing
+from lab import estate, rehearse, standing
 
-_COMMANDS = {"rehearse": rehearse.main}
+_COMMANDS = {"estate": estate.main, "rehearse": rehearse.main}
 _COMMANDS |= {"up": standing.up, "stay": standing.stay, "down": standing.down}
 
 

@@ -20,12 +20,15 @@ Overlay = Mapping[tuple[str | int, ...], object]
 def copy_project(repository: Path, folder: Path, environment: str, overlay: Overlay) -> Path:
     """Copy the tracked project into `folder` and lay `overlay` over the environment's settings.
 
+    Another environment's may be copied beside it.
+
     Returns the copy's folder. Raises LabError where the overlay names a place that the settings lack.
     """
     for name in _COPIED:
         source = repository / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored, dirs_exist_ok=True)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, folder / name)

@@ -48,9 +48,12 @@ def build_stack(environment_name: str, part: str, folder: Path, flips: Flips | N
 
 
 def stack_parts(environment: Environment | RhoamEnvironment) -> dict[str, bool]:
-    """The parts of the names of all stacks that an environment has, and whether each has flip keys."""
+    """The parts of the names of all stacks that an environment has, and whether each has flip keys.
+
+    In the order in which they are brought up: each reads the outputs of those before it alone.
+    """
     if isinstance(environment, RhoamEnvironment):
-        return {"": False, "migration": False, "edge": True}
+        return {"migration": False, "": False, "edge": True}
     fixed = {"": False, "replication": False, "source": True, "target": True, "edge": True}
     if environment.replication is None:
         del fixed["replication"]

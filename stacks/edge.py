@@ -8,17 +8,15 @@ from stacks.settings import EdgeFlips, Environment, RecordSettings, RhoamEnviron
 
 
 def edge(environment: Environment | RhoamEnvironment, flips: EdgeFlips) -> None:
-    """Declares the record of each domain that the flip keys name.
+    """Declares the record of each domain; one that no flip key names points at the source.
 
     Stack outputs:
         flipped: `records` (name to `source` or `target`) and `ttl` (`original` or `lowered`).
     """
     ttl = flips.ttl or "original"
     records = []
+    sides = {domain.name: flips.records.get(domain.name, "source") for domain in environment.domains}
     for domain in environment.domains:
-        side = flips.records.get(domain.name)
-        if side is None:
-            continue
         place = f"domains[{domain.name}]"
         record_id = None if domain.record_id is None else known(domain.record_id, f"{place}.record_id")
         source = known(domain.source, f"{place}.source")
@@ -27,14 +25,14 @@ def edge(environment: Environment | RhoamEnvironment, flips: EdgeFlips) -> None:
                 name=domain.name,
                 zone_id=known(environment.cloudflare.zones[domain.zone], f"cloudflare.zones[{domain.zone}]"),
                 type=domain.type,
-                content=source if side == "source" else _target(environment, domain),
+                content=source if sides[domain.name] == "source" else _target(environment, domain),
                 ttl=domain.ttl.original if ttl == "original" else domain.ttl.lowered,
                 proxied=domain.proxied,
                 record_id=record_id,
             )
         )
     DnsRecords(environment.name, records)
-    pulumi.export("flipped", {"records": dict(flips.records), "ttl": ttl})
+    pulumi.export("flipped", {"records": sides, "ttl": ttl})
 
 
 def _target(environment: Environment | RhoamEnvironment, domain: RecordSettings) -> pulumi.Input[str]:

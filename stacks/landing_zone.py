@@ -14,6 +14,7 @@ from stacks.aws import aws_options
 from stacks.data_stores import DataStores
 from stacks.helpers import Helpers
 from stacks.notifications import declare_notifications
+from stacks.protection import protection
 from stacks.settings import Environment, NetworkSettings, known
 
 
@@ -27,6 +28,7 @@ def landing_zone(environment: Environment) -> None:
             DNS points at the first.
         ingress_allocation_ids: what the ingress's Service names them by.
         cluster_name, cluster_endpoint, cluster_certificate_authority: how the cluster is reached.
+        protection: whether the stack refuses to be destroyed, and how it is destroyed on purpose.
     With the sections that the settings have:
         notifications_topic_arn: where alarms and the databases' events go.
         database_address, database_port, database_identifier, database_secret_arn (of the master password),
@@ -61,6 +63,7 @@ def landing_zone(environment: Environment) -> None:
         "cluster_name": cluster.cluster_name,
         "cluster_endpoint": cluster.endpoint,
         "cluster_certificate_authority": cluster.certificate_authority,
+        "protection": protection(environment),
         **({"notifications_topic_arn": notifications.topic_arn} if notifications else {}),
         **storage.outputs,
         **helpers.outputs,

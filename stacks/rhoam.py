@@ -17,6 +17,7 @@ from stacks.aws import aws_options
 from stacks.helpers import ACCESS_LOG_DAYS, operators
 from stacks.landing_zone import declare_network
 from stacks.notifications import declare_notifications
+from stacks.protection import protection
 from stacks.references import text_output
 from stacks.rhoam_phases import DESTINATION, conversion_statements, destination_statements, looking_statements
 from stacks.settings import (
@@ -49,6 +50,7 @@ def destination(environment: RhoamEnvironment) -> None:
 
     Stack outputs:
         vpc_id, peering_connection_id.
+        protection: whether the stack refuses to be destroyed, and how it is destroyed on purpose.
         system_database_address, system_database_secret_arn: the PostgreSQL.
         backend_redis_address, backend_redis_secret_arn, system_redis_address, system_redis_secret_arn.
         runner_role_arn.
@@ -75,6 +77,7 @@ def migration(environment: RhoamEnvironment) -> None:
 
     Stack outputs:
         vpc_id, peering_connection_id.
+        protection: whether the stack refuses to be destroyed, and how it is destroyed on purpose.
         system_database_address, system_database_secret_arn: of the source's type and version.
         conversion_database_address, conversion_database_secret_arn: the PostgreSQL that it is converted into,
             where there is one.
@@ -174,6 +177,7 @@ def _declare(
         },
     )
     pulumi.export("vpc_id", network.vpc_id)
+    pulumi.export("protection", protection(environment))
     pulumi.export("peering_connection_id", peering.connection_id)
     for kind, store in made.all.items():
         pulumi.export(f"{kind.replace('-', '_')}_address", store.address)

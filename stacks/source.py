@@ -77,8 +77,6 @@ def _routes(environment: Environment) -> dict[str, list[Route]]:
     routes: dict[str, list[Route]] = {}
     for domain in environment.domains:
         namespace, _, service = domain.service.partition("/")
-        selector = next(
-            workload.selector for workload in environment.workloads if workload.domain == domain.name
-        )
+        selector = environment.selector(domain)
         routes.setdefault(namespace, []).append(Route(domain.name, service, domain.target_port, selector))
     return routes

@@ -108,10 +108,13 @@ def _domains_served(
                 f"the namespace of the domain's service, {names[workload.domain].service}",
             )
     for index, domain in enumerate(domains):
-        selectors = [workload.selector for workload in workloads if workload.domain == domain.name]
+        shared = [other.name for other in domains if other.service == domain.service]
+        selectors = [workload.selector for workload in workloads if workload.domain in shared]
         if not selectors:
             yield CrossProblem(
-                ("domains", index, "name"), domain.name, "a domain that one of the workloads names as its own"
+                ("domains", index, "service"),
+                domain.service,
+                "the Service of a domain that one of the workloads names as its own",
             )
         elif any(selector != selectors[0] for selector in selectors):
             yield CrossProblem(

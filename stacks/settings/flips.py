@@ -1,4 +1,7 @@
-"""What a cutover flips: the keys of the small stacks' own files. An absent key is not declared yet."""
+"""What a cutover flips: the keys of the small stacks' own files.
+
+An absent key is not declared yet; a domain's record, which is declared with the domain, points at the source.
+"""
 
 from typing import Annotated, Any, Literal
 

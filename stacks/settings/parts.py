@@ -104,7 +104,7 @@ class CloudflareSettings(Model):
 class TtlSettings(Model):
     """A record's time to live in seconds; Cloudflare takes 60 and more, and 1 for `auto`."""
 
-    original: Annotated[int, Field(ge=60, le=86400)]
+    original: Annotated[int, Field(ge=60, le=86400)] = 300
     lowered: Annotated[int, Field(ge=60, le=86400)] = 60
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class RecordSettings(Model):
     record_id: Owned[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] | None = None
     """The existing record's id at Cloudflare, which is imported; without one the record is created."""
     type: Literal["A", "AAAA", "CNAME"] = "A"
-    ttl: TtlSettings
+    ttl: TtlSettings = TtlSettings()
     proxied: bool = False
     """Answered by Cloudflare's proxy; its TTL is then Cloudflare's own and is not lowered."""
     source: Owned[str]

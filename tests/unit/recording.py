@@ -16,7 +16,7 @@ from pulumi.runtime.settings import configure
 from pulumi.runtime.stack import run_in_stack
 
 PROJECT = Path(__file__).parents[2]
-IMPORT_WARNINGS = r"ignore:\w+\.\w+/\w+\.\w+ has been deprecated:DeprecationWarning"
+IMPORT_WARNINGS = r"ignore:\w+\.\w+(/\w+\.\w+)? has been deprecated:DeprecationWarning"
 """The providers' packages warn of their own modules while they are imported."""
 ACCOUNT = "123456789012"
 ZONE_ID = "0123456789abcdef0123456789abcdef"

@@ -101,7 +101,7 @@ def test_a_public_endpoint_is_for_named_networks_alone(tmp_path: Path) -> None:
 
 
 def test_nodes_take_imdsv2_alone_and_have_encrypted_disks(landing_zone: Recording) -> None:
-    template = landing_zone.one("LaunchTemplate").inputs
+    template = landing_zone.of("LaunchTemplate")["prod-node"].inputs
     assert template["metadataOptions"]["httpTokens"] == "required"
     assert [device["ebs"]["encrypted"] for device in template["blockDeviceMappings"]] == ["true"]
     group = landing_zone.one("NodeGroup").inputs

@@ -45,7 +45,7 @@ def test_the_tracked_settings_are_right_and_invent_no_owners_facts() -> None:
 def test_filled_in_settings_hold_no_placeholder(tmp_path: Path) -> None:
     environment = load_environment(project_copy(tmp_path), "prod")
     assert environment.placeholders() == ()
-    assert environment.namespaces == ("middleware", "billing-guance-intl")
+    assert environment.namespaces == ("middleware", "billing-guance-intl", "guance-basis")
     assert environment.domain("bill.truewatch.com").service == "billing-guance-intl/webportal"
     assert environment.workload("middleware/redis-basis").kind == "Deployment"
 

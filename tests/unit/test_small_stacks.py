@@ -18,7 +18,7 @@ LANDING_ZONE = {
         "database_address": "boss.rds.example",
     }
 }
-DOMAIN = "bill.truewatch.com"
+DOMAIN, OTHER_DOMAIN = "bill.truewatch.com", "corestone.truewatch.com"
 BOSS = "billing-guance-intl/boss"
 WEBPORTAL = "billing-guance-intl/webportal"
 FORWARDER = "billing-guance-intl/landfall-forwarder"
@@ -49,7 +49,9 @@ def assert_is_a_patch(resource: Any) -> None:
 @pytest.mark.parametrize("ttl", ["original", "lowered"])
 def test_edge_points_the_adopted_record_at_a_side(project: Path, side: Any, ttl: Any) -> None:
     recording = flipped(project, "prod-edge", EdgeFlips(records={DOMAIN: side}, ttl=ttl))
-    found = recording.one("DnsRecord")
+    records = recording.of("DnsRecord")
+    assert set(records) == {DOMAIN, OTHER_DOMAIN}
+    found = records[DOMAIN]
     assert found.import_id == f"{ZONE_ID}/{RECORD_ID}"
     assert found.retain_on_delete
     assert found.inputs == {
@@ -60,24 +62,41 @@ def test_edge_points_the_adopted_record_at_a_side(project: Path, side: Any, ttl:
         "ttl": {"original": 300, "lowered": 60}[ttl],
         "proxied": False,
     }
-    assert recording.outputs["flipped"] == {"records": {DOMAIN: side}, "ttl": ttl}
+    assert records[OTHER_DOMAIN].inputs["content"] == "203.0.113.10", "what is not flipped stays"
+    assert recording.outputs["flipped"] == {"records": {DOMAIN: side, OTHER_DOMAIN: "source"}, "ttl": ttl}
 
 
 def test_edge_creates_a_record_without_an_id_and_protects_it(tmp_path: Path) -> None:
     project = project_copy(tmp_path, {("domains", 0, "record_id"): None, ("domains", 0, "proxied"): True})
-    found = flipped(project, "prod-edge", EdgeFlips(records={DOMAIN: "source"}, ttl="lowered")).one(
-        "DnsRecord"
-    )
+    found = flipped(project, "prod-edge", EdgeFlips(ttl="lowered")).of("DnsRecord")[DOMAIN]
     assert found.import_id == ""
     assert found.protect
     assert not found.retain_on_delete
     assert found.inputs["ttl"] == 1, "a proxied record's TTL is Cloudflare's own"
 
 
+def test_one_line_of_settings_adds_a_domain(project: Path) -> None:
+    before = flipped(project, "prod-edge", EdgeFlips())
+    path = project / "Pulumi.prod.yaml"
+    line = (
+        "    - {name: pay.truewatch.com, zone: truewatch.com, source: 203.0.113.10, "
+        "service: billing-guance-intl/webportal}\n"
+    )
+    text = path.read_text()
+    path.write_text(text.replace("    domains:\n", f"    domains:\n{line}"))
+    after = flipped(project, "prod-edge", EdgeFlips())
+    added = after.of("DnsRecord").keys() - before.of("DnsRecord").keys()
+    assert added == {"pay.truewatch.com"}
+    record_ = after.of("DnsRecord")["pay.truewatch.com"]
+    assert record_.inputs["content"] == "203.0.113.10"
+    assert record_.inputs["ttl"] == 300
+    names = flipped(project, "prod-source", SourceFlips(stragglers="standby")).of("core/v1:ConfigMap")
+    assert "server_name pay.truewatch.com" in names[FORWARDER].inputs["data"]["nginx.conf"]
+
+
 @pytest.mark.parametrize(
     ("stack", "flips"),
     [
-        ("prod-edge", EdgeFlips()),
         ("prod-source", SourceFlips()),
         ("prod-target", TargetFlips()),
         ("prod-automata", CallerFlips()),
@@ -121,8 +140,8 @@ def test_source_stragglers(
     assert_is_a_patch(service)
     assert service.inputs["spec"] == {"selector": selector}
     deployments = recording.of("apps/v1:Deployment")
-    assert len(deployments) == forwarders
-    assert len(recording.of("core/v1:ConfigMap")) == forwarders
+    assert len(deployments) == 2 * forwarders, "one in each domain's namespace"
+    assert len(recording.of("core/v1:ConfigMap")) == 2 * forwarders
     for found in (*deployments.values(), *recording.of("core/v1:ConfigMap").values()):
         assert found.protect is protected
         assert not found.retain_on_delete, "the forwarder is landfall's own, and goes with its stack"
@@ -155,10 +174,13 @@ def test_the_forwarder_runs_unprivileged(project: Path) -> None:
 )
 def test_target_states_the_databases_host(project: Path, value: Any, host: str) -> None:
     recording = flipped(project, "prod-target", TargetFlips(database=value))
-    patch = recording.one("core/v1:ConfigMapPatch")
-    assert_is_a_patch(patch)
-    assert patch.name == "billing-guance-intl/boss-config"
-    assert patch.inputs["data"] == {"DATABASE_HOST": host}
+    patches = recording.of("core/v1:ConfigMapPatch")
+    for patch in patches.values():
+        assert_is_a_patch(patch)
+    assert {name: patch.inputs["data"] for name, patch in patches.items()} == {
+        "billing-guance-intl/boss-config": {"DATABASE_HOST": host},
+        "guance-basis/corestone-config": {"DATABASE_URL": f"mysql://{host}:3306/corestone"},
+    }
     assert recording.outputs["flipped"] == {"database": value, "replicas": {}}
 
 
@@ -192,7 +214,7 @@ def test_flips_come_from_the_stacks_own_file(project: Path) -> None:
     assert recording.outputs["flipped"]["database"] == "internal"
 
 
-@pytest.mark.parametrize("stack", ["prod-nothing", "prod-truewatch-1", "prod-migration", "prod-replication"])
+@pytest.mark.parametrize("stack", ["prod-nothing", "prod-truewatch-1", "prod-migration"])
 def test_names_of_stacks_are_checked(project: Path, stack: str) -> None:
     (project / f"Pulumi.{stack}.yaml").write_text("config: {}\n")
     with pytest.raises(pulumi.RunError, match=rf"no stack {stack}; it has prod, .*prod-edge, prod-automata$"):
@@ -224,6 +246,12 @@ def test_callers_on_the_sources_own_cluster_are_part_of_its_stack(tmp_path: Path
     assert_is_a_patch(patch)
     assert patch.inputs["data"] == {"BOSS_URL": "https://b.example", "BOSS_CA": "public"}
     assert recording.outputs["flipped"]["callers"] == {"ops/exporter": "target"}
+
+
+def test_a_stack_whose_section_is_absent_is_none(tmp_path: Path) -> None:
+    project = project_copy(tmp_path, {("replication",): None})
+    with pytest.raises(pulumi.RunError, match="no stack prod-replication; it has prod, prod-source"):
+        record(builder_for("prod-replication", project), "prod-replication")
 
 
 def test_one_process_builds_several_stacks_after_one_another(project: Path) -> None:
