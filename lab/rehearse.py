@@ -13,7 +13,8 @@ from cutover.session import Session
 from lab import topology
 from lab.clouds import DOMAIN, Clouds
 from lab.kills import Killer
-from lab.options import Options
+from lab.moved import Moved
+from lab.options import REPOSITORY, Options
 from lab.people import People, deeds_of
 from lab.scene import ENVIRONMENT, SOURCE, TARGET, Clock, Scene, lab_folder
 from lab.setup import find_tools
@@ -57,7 +58,8 @@ class _Rehearsal:
         self._killer = Killer(self._session.journal_path, options.kill, options.seed)
 
     def run(self) -> int:
-        self._before = look(self._clouds)
+        self._moved = Moved.read(REPOSITORY / f"Pulumi.{ENVIRONMENT}.yaml")
+        self._before = look(self._clouds, self._moved)
         self._progress(f"DNS answers TTLs divided by {self._options.ttl_divisor}")
         self._scene.set_up(self._options.engine)
         cutover, deeds = self._scene.cutover_argv(), deeds_of(self._clouds)
@@ -82,7 +84,7 @@ class _Rehearsal:
         argv = [
             *(sys.executable, "-m", "lab.traffic", "generate", "--rate", str(self._options.rate)),
             *("--stop-file", str(self._traffic / "stop"), "--domain", DOMAIN),
-            *self._clouds.sessions(self._scene.project / f"Pulumi.{ENVIRONMENT}.yaml"),
+            *self._clouds.sessions(self._moved.domains),
             *("--resolver", topology.PUBLIC_DNS, "--ca", str(self._clouds.web_ca)),
             *("--out", str(self._traffic / "requests.jsonl"), "--seed", str(self._options.seed)),
         ]
@@ -136,7 +138,7 @@ class _Rehearsal:
         if outcome != self._options.wanted:
             yield f"the outcome is {outcome!r}, expected {self._options.wanted!r}; see {self._output}"
             return
-        world = World(self._clouds, self._scene.pulumi, self._progress)
+        world = World(self._clouds, self._moved, self._scene.pulumi, self._progress)
         if self._options.then == "rollback":
             yield from world.wrong_on_the_source(self._before)
         elif self._options.until is None:

@@ -76,6 +76,7 @@ class Scene:
             if stack == ENVIRONMENT:
                 outputs = self.pulumi("stack", "output", "--json", "--stack", stack)
                 self.clouds.attach(json.loads(outputs))
+        self.clouds.attached()
 
     def pulumi(self, *arguments: str) -> str:
         """What pulumi prints. Raises LabError with its errors."""

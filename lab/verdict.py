@@ -10,11 +10,11 @@ from typing import Any
 import dns.resolver
 
 from lab import topology
-from lab.clouds import DOMAIN, SERVICES_NAMESPACE, Clouds
+from lab.clouds import Clouds
+from lab.moved import Moved
 from lab.objects import Objects, differences, stated
 from lab.topology import AWS, HUAWEI
 
-_NAMESPACES = (SERVICES_NAMESPACE, "middleware")
 _NO_CHANGE = ("same", "read")
 
 Pulumi = Callable[..., str]
@@ -28,9 +28,9 @@ class Before:
     objects: Objects
 
 
-def look(clouds: Clouds) -> Before:
+def look(clouds: Clouds, moved: Moved) -> Before:
     """See Before."""
-    return Before(stated(clouds, HUAWEI, _NAMESPACES))
+    return Before(stated(clouds, HUAWEI, moved.namespaces))
 
 
 def wrong_traffic(traffic: Mapping[str, Any]) -> Iterator[str]:
@@ -63,23 +63,25 @@ def wrong_calls(failed: Mapping[str, int]) -> Iterator[str]:
 class World:
     """Both clouds after a rehearsal."""
 
-    def __init__(self, clouds: Clouds, pulumi: Pulumi, progress: Callable[[str], None]) -> None:
+    def __init__(self, clouds: Clouds, moved: Moved, pulumi: Pulumi, progress: Callable[[str], None]) -> None:
         self._clouds = clouds
+        self._moved = moved
         self._pulumi = pulumi
         self._progress = progress
 
     def wrong_on_the_target(self) -> Iterator[str]:
         """What is not as it should be once the services have moved."""
         yield from self._dns(self._clouds.ingress_addresses)
-        replicas = self._source_replicas()
-        self._progress(f"the source runs {replicas} of BOSS")
-        if replicas != 0:
-            yield f"the source's BOSS still has {replicas} replicas"
+        for namespace, name in self._moved.workloads:
+            replicas = self._source_replicas(namespace, name)
+            self._progress(f"the source runs {replicas} of {namespace}/{name}")
+            if replicas != 0:
+                yield f"the source's {namespace}/{name} still has {replicas} replicas"
 
     def wrong_on_the_source(self, before: Before) -> Iterator[str]:
         """What is not as it was, object by object, once the services are back."""
         yield from self._dns((topology.HUAWEI_INGRESS,))
-        found = list(differences(before.objects, stated(self._clouds, HUAWEI, _NAMESPACES)))
+        found = list(differences(before.objects, stated(self._clouds, HUAWEI, self._moved.namespaces)))
         compared = len(before.objects)
         self._progress(f"of the source's {compared} objects {len(found)} differ from what they were")
         yield from (f"on the source, {line}" for line in found)
@@ -96,25 +98,24 @@ class World:
     def wrong_after_destroy(self, source: str, target: str) -> Iterator[str]:
         """What `pulumi destroy` of the two flipped stacks changed on the clusters."""
         for place, stack in ((HUAWEI, source), (AWS, target)):
-            before = stated(self._clouds, place, _NAMESPACES)
+            before = stated(self._clouds, place, self._moved.namespaces)
             self._pulumi("destroy", "--yes", "--skip-preview", "--stack", stack)
-            found = list(differences(before, stated(self._clouds, place, _NAMESPACES)))
+            found = list(differences(before, stated(self._clouds, place, self._moved.namespaces)))
             self._progress(f"pulumi destroy {stack}: {len(found)} of {len(before)} live objects changed")
             yield from (f"`pulumi destroy` of {stack}: {line}" for line in found)
 
     def _dns(self, expected: Sequence[str]) -> Iterator[str]:
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers = [topology.PUBLIC_DNS]
-        answered = str(resolver.resolve(DOMAIN, "A", lifetime=10.0)[0])
-        self._progress(f"DNS answers {DOMAIN} with {answered}")
-        if answered not in expected:
-            yield f"DNS answers {DOMAIN} with {answered}, expected {' or '.join(expected)}"
+        for domain in self._moved.domains:
+            answered = str(resolver.resolve(domain, "A", lifetime=10.0)[0])
+            self._progress(f"DNS answers {domain} with {answered}")
+            if answered not in expected:
+                yield f"DNS answers {domain} with {answered}, expected {' or '.join(expected)}"
 
-    def _source_replicas(self) -> int:
+    def _source_replicas(self, namespace: str, name: str) -> int:
         path = "jsonpath={.spec.replicas}"
-        return int(
-            self._clouds.kubectl(HUAWEI, "get", "-n", SERVICES_NAMESPACE, "deployment/boss", "-o", path)
-        )
+        return int(self._clouds.kubectl(HUAWEI, "get", "-n", namespace, f"deployment/{name}", "-o", path))
 
 
 def summary(traffic: Mapping[str, Any]) -> Iterator[str]:

@@ -74,6 +74,7 @@ class Clouds:
         )
         self.nat_addresses: tuple[str, ...] = ()
         self.ingress_addresses: tuple[str, ...] = ()
+        self._attaching: list[Future[None]] = []
         self.forgotten: set[str] = set()
         """NAT addresses that the owner of the database forgets to let in: a fault."""
 
@@ -164,11 +165,10 @@ class Clouds:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(self.database_ca.read_bytes())
 
-    def sessions(self, settings_file: Path) -> list[str]:
-        """The load generator's words for users with sessions; none while the settings lack Corestone."""
-        settings = yaml.safe_load(settings_file.read_text())["config"]["landfall:environment"]
+    def sessions(self, domains: Sequence[str]) -> list[str]:
+        """The load generator's words for users with sessions; none where Corestone does not move."""
         corestone = DOMAINS[1]
-        if corestone not in [domain["name"] for domain in settings["domains"]]:
+        if corestone not in domains:
             return []
         return ["--corestone", corestone, "--accounts", str(self.accounts)]
 
@@ -179,15 +179,21 @@ class Clouds:
     def attach(self, outputs: Mapping[str, Any]) -> None:
         """Bring to life what `pulumi up` of the environment declared, by that stack's outputs.
 
-        The AWS side gets its addresses and an ingress on them; Velero runs beside both clusters once the
-        stack has a bucket for it. Raises LabError.
+        The AWS side gets its addresses and an ingress on them; where the stack has a bucket for it, Velero
+        runs beside both clusters, once `attached` returns. Raises LabError.
         """
-        with ThreadPoolExecutor() as pool:
-            parts = [pool.submit(self._attach_addresses)]
-            if bucket := outputs.get("velero_bucket"):
-                storage = self.internet.storage(str(bucket))
-                parts += [pool.submit(self.clusters[place].start_velero, storage) for place in (HUAWEI, AWS)]
-            _all(parts)
+        if bucket := outputs.get("velero_bucket"):
+            storage = self.internet.storage(str(bucket))
+            pool = ThreadPoolExecutor(thread_name_prefix="velero")
+            self._attaching = [
+                pool.submit(self.clusters[place].start_velero, storage) for place in (HUAWEI, AWS)
+            ]
+            pool.shutdown(wait=False)
+        self._attach_addresses()
+
+    def attached(self) -> None:
+        """Wait for what `attach` has begun. Raises LabError."""
+        _all(self._attaching)
 
     def _attach_addresses(self) -> None:
         ec2 = boto3.client(
