@@ -119,8 +119,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         stacks = stacks_of(options.project, options.environment)
-    except SettingsError as problem:
-        sys.stderr.write(f"review: {problem}\n")
+    except SettingsError as error:
+        sys.stderr.write(f"review: {error}\n")
         return 2
     options.output.mkdir(parents=True, exist_ok=True)
     failed = 0
