@@ -1,8 +1,8 @@
 """`python -m lab.replication.load PORT RATE SHARE FILE`: clients of BOSS that remember each answer.
 
-They go on until SIGTERM. Requests begin at their time, whether earlier ones were answered or not, over kept-alive connections; nothing
-is sent twice. Each line of the file is one request: [kind, id, begun, ended, status], in seconds of the
-machine's monotonic clock; status 0 means no answer.
+They go on until SIGTERM. Requests begin at their time, whether earlier ones were answered or not, over
+kept-alive connections; nothing is sent twice. Each line of the file is one request: [kind, id, begun, ended,
+status], in seconds of the machine's monotonic clock; status 0 means no answer.
 """
 
 from __future__ import annotations
