@@ -30,7 +30,7 @@ from lab.engine.values import UNKNOWN_STRING, Properties
 _LEVELS = {name.lower(): number for name, number in analyzer_pb2.EnforcementLevel.items()}
 _NAMES = {number: name for name, number in _LEVELS.items()}
 # Seconds. A pack imports its SDK before it answers.
-_START = 60.0
+_START = 300.0
 _CALL = 120.0
 
 
