@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from typing import Any
 
 from moto.ec2.models import ec2_backends
@@ -30,6 +31,8 @@ def install() -> None:
     )
     if not hasattr(S3Backend.get_bucket_encryption, "corrected"):
         S3Backend.get_bucket_encryption = _encrypt_always(S3Backend.get_bucket_encryption)  # type: ignore[method-assign]
+    if not hasattr(FakeBucket.get_permission, "corrected"):
+        FakeBucket.get_permission = _with_tls(FakeBucket.get_permission)  # type: ignore[method-assign]
     FakeBucket._log_permissions_enabled_policy = staticmethod(_may_deliver_logs)  # type: ignore[method-assign]
 
 
@@ -99,6 +102,26 @@ def _encrypt_always(get: Any) -> Any:
 
     get_bucket_encryption.corrected = True  # type: ignore[attr-defined]
     return get_bucket_encryption
+
+
+def _with_tls(permission: Any) -> Any:
+    """A bucket that denies what comes without TLS takes the lab's requests for such as come with it.
+
+    moto knows no conditions: to it the statement denies everything.
+    """
+
+    def get_permission(self: FakeBucket, action: str, resource: str) -> Any:
+        if self.policy is None:
+            return permission(self, action, resource)
+        policy = json.loads(self.policy)
+        without = {"Bool": {"aws:SecureTransport": "false"}}
+        kept = [item for item in policy["Statement"] if item.get("Condition") != without]
+        seen = copy(self)
+        seen.policy = json.dumps({**policy, "Statement": kept}).encode() if kept else None
+        return permission(seen, action, resource)
+
+    get_permission.corrected = True  # type: ignore[attr-defined]
+    return get_permission
 
 
 def _reset_parameters(place: Place, given: Parameters) -> Item:
