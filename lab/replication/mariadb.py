@@ -66,7 +66,7 @@ class MariaDb:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
+                self.kill()
                 tail = (self.folder / "log").read_text()[-2000:]
                 raise LabError(f"the MariaDB {self.name} does not answer:\n{tail}")
             time.sleep(0.05)
