@@ -35,7 +35,7 @@ from cutover.plan import Plan, specification
 from cutover.report import read_report_input, write_report
 from cutover.runbook import markdown
 from cutover.runner import Result, Runner
-from cutover.session import Session, preflight, preview
+from cutover.session import DEFAULT_ENVIRONMENT, DEFAULT_PLAN, Session, preflight, preview
 from cutover.status import render_status, status_of
 from stacks.settings import SettingsError
 
@@ -68,8 +68,8 @@ def _version(value: bool) -> None:
 def options(
     context: typer.Context,
     project: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
-    environment: Annotated[str, typer.Option(help="The environment.")] = "prod",
-    plan: Annotated[str, typer.Option(help="The plan.")] = "boss-corestone",
+    environment: Annotated[str, typer.Option(help="The environment.")] = DEFAULT_ENVIRONMENT,
+    plan: Annotated[str, typer.Option(help="The plan.")] = DEFAULT_PLAN,
     version: Annotated[  # noqa: ARG001 - handled by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -175,7 +175,8 @@ def _work(session: Session, heading: Heading, *, adopt: bool, as_json: bool) -> 
     try:
         result = _run_plan(session, plan, heading, adopt=adopt, output=output)
     except KeyboardInterrupt:
-        _fail("stopped at once; a step may be half done. `cutover run` looks before it goes on", AT_ONCE)
+        on = status_of(plan, session.history(), running=False, program=session.program)["next"]
+        _fail(f"stopped at once; a step may be half done. It is looked at before going on: `{on}`", AT_ONCE)
     _report_result(session, plan, result, as_json=as_json)
 
 
@@ -189,7 +190,7 @@ def _run_plan(session: Session, plan: Plan, heading: Heading, *, adopt: bool, ou
 
 
 def _report_result(session: Session, plan: Plan, result: Result, *, as_json: bool) -> None:
-    status = status_of(plan, session.history(), running=False)
+    status = status_of(plan, session.history(), running=False, program=session.program)
     if as_json:
         typer.echo(_json({**asdict(result), "next": status["next"], "changed": status["done"]}))
     else:
@@ -209,7 +210,7 @@ def _report_result(session: Session, plan: Plan, result: Result, *, as_json: boo
 def status_command(context: typer.Context, as_json: Json = False) -> None:
     """Say where the cutover stands; reads the journal alone and may be asked at any time."""
     session: Session = context.obj
-    found = status_of(session.plan(), session.history(), running=session.running())
+    found = status_of(session.plan(), session.history(), running=session.running(), program=session.program)
     typer.echo(_json(found) if as_json else render_status(found))
 
 
@@ -307,11 +308,11 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except LeaseError as error:
-        _fail(str(error), BUSY)
+        _fail(f"{error}. Where it stands: `cutover status`", BUSY)
     except (SettingsError, PlanError, JournalError) as error:
         _fail(str(error), BAD_INPUT)
     except StepError as error:
-        _fail(f"{error}; nothing was changed", HALTED)
+        _fail(f"{error}; nothing was changed. To go on: the same command again", HALTED)
     except CutoverError as error:
         _fail(str(error), HALTED)
 

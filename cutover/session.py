@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from cutover.plans import build_plan
 from stacks.settings import Environment, load_environment
 
 FOLDER = ".cutover"
+DEFAULT_ENVIRONMENT, DEFAULT_PLAN = "prod", "boss-corestone"
 _PREVIEW_SECONDS = 300.0
 
 
@@ -38,6 +40,17 @@ class Session:
     def at(cls, project: Path, environment: str, plan: str) -> Session:
         """With the machine's clock."""
         return cls(project.resolve(), environment, plan, SystemClock())
+
+    @property
+    def program(self) -> str:
+        """The command line's name with the options of this session, to be used again from where we are."""
+        options = (
+            ("--project", str(self.project), str(Path.cwd())),
+            ("--environment", self.environment_name, DEFAULT_ENVIRONMENT),
+            ("--plan", self.plan_name, DEFAULT_PLAN),
+        )
+        given = [word for name, value, usual in options if value != usual for word in (name, value)]
+        return shlex.join(["cutover", *given])
 
     @property
     def folder(self) -> Path:

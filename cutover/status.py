@@ -9,8 +9,11 @@ from cutover.history import BACK, OPERATOR, History, Status
 from cutover.plan import Plan
 
 
-def status_of(plan: Plan, history: History, *, running: bool) -> dict[str, Any]:
-    """The status as JSON. `next` is the command that goes on from here."""
+def status_of(plan: Plan, history: History, *, running: bool, program: str = "cutover") -> dict[str, Any]:
+    """The status as JSON. `next` is the command that goes on from here.
+
+    `program`: how the command line was called, with the options that say where and what.
+    """
     steps = [
         {
             "id": step.id,
@@ -47,7 +50,8 @@ def status_of(plan: Plan, history: History, *, running: bool) -> dict[str, Any]:
         "steps": steps,
         "done": [step["id"] for step in steps if step["status"] == Status.DONE],
         "waiting": waiting,
-        "next": _next(history, waiting, running=running),
+        "program": program,
+        "next": f"{program} {_next(plan, history, waiting, running=running)}",
     }
 
 
@@ -58,17 +62,22 @@ def _stage(plan: Plan, history: History, stage_id: str) -> str:
     return "pending" if found == {Status.PENDING} else "under way"
 
 
-def _next(history: History, waiting: list[dict[str, str]], *, running: bool) -> str:
-    if waiting:
-        return f"cutover approve {waiting[0]['step']} --as NAME --note TEXT"
+def _next(plan: Plan, history: History, waiting: list[dict[str, str]], *, running: bool) -> str:
     if running:
-        return "cutover status"
+        return f"approve {waiting[0]['step']} --as NAME --note TEXT" if waiting else "status"
     heading = history.heading
+    adopt = " --adopt-plan" if history.plan_hash not in ("", plan.hash) else ""
+    # an automatic undo that is not finished is finished by `run`, before anything else
+    to = (
+        f" --to {heading.until}"
+        if heading is not None and heading.until and heading.cause == OPERATOR
+        else ""
+    )
     if heading is not None and heading.direction == BACK and heading.cause == OPERATOR:
-        return "cutover rollback" + (f" --to {heading.until}" if heading.until else "")
+        return f"rollback{to}{adopt}"
     if history.outcome == "succeeded":
-        return "cutover report"
-    return "cutover run"
+        return "report"
+    return f"run{to}{adopt}"
 
 
 def render_status(found: dict[str, Any]) -> str:
@@ -91,4 +100,5 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
                 yield f"    {step['status']:<12} {step['id']}{error}"
     for item in found["waiting"]:
         yield f"waiting for {item['owner']}: {item['step']}: {item['instructions']}"
+        yield f"    once it is done: {found['program']} approve {item['step']} --as NAME --note TEXT"
     yield f"next: {found['next']}"

@@ -116,7 +116,7 @@ def test_run_status_report_audit_rollback(cutover: Cutover) -> None:
     status = cutover("status", "--json").json
     assert (status["outcome"], status["running"], status["waiting"]) == ("succeeded", False, [])
     assert {stage["status"] for stage in status["stages"]} == {"done"}
-    assert status["next"] == "cutover report"
+    assert status["next"] == f"cutover --project {cutover.project} report"
 
     report = cutover("report", "--output", str(cutover.project / "out"))
     assert report.code == 0
@@ -167,7 +167,7 @@ def test_a_halt_says_what_happened_what_is_done_and_how_to_go_on(cutover: Cutove
     assert "what happened: step drain-source: " in call.out
     assert "BOSS usage: 1 left" in call.out
     assert re.search(r"done so far: preflight, .*hand-over-schedules\n", call.out)
-    assert "to go on: cutover run" in call.out
+    assert f"to go on: cutover --project {cutover.project} run\n" in call.out
 
 
 def test_a_stage_that_undid_itself_has_a_code_of_its_own(cutover: Cutover) -> None:
@@ -258,7 +258,7 @@ def test_a_run_does_not_turn_an_unfinished_rollback_around(cutover: Cutover) -> 
 
     assert call.code == 3
     assert "finish it first with `cutover rollback`" in call.err
-    assert cutover("status", "--json").json["next"] == "cutover rollback"
+    assert cutover("status", "--json").json["next"] == f"cutover --project {cutover.project} rollback"
 
 
 def test_an_environment_that_cannot_be_reached_changes_nothing(
@@ -312,7 +312,7 @@ def test_approve_leaves_it_for_the_runner(
     assert waiting == [
         {"step": "open-database", "owner": "Owner of the Huawei account", "instructions": "bind the EIP"}
     ]
-    assert "cutover approve open-database" in cutover("status").out
+    assert " approve open-database --as NAME" in cutover("status").out
     call = cutover("approve", "open-database", "--as", "Ada", "--note", "ticket 7")
 
     assert (call.code, call.out) == (0, "open-database: approved by Ada\n")
@@ -368,7 +368,7 @@ def test_ctrl_c_stops_at_a_safe_point_and_a_second_one_at_once(
     assert runner.returncode == code, err
     if code == 7:
         assert "outcome: interrupted" in out
-        assert "to go on: cutover run" in out
+        assert f"to go on: cutover --project {project} run\n" in out
     else:
-        assert "a step may be half done. `cutover run` looks before it goes on" in err
+        assert f"It is looked at before going on: `cutover --project {project} run`" in err
     assert "Traceback" not in err
