@@ -31,7 +31,9 @@ class Database:
     """One end of the replication."""
 
     name: str
-    """The database, which MySQL calls schema."""
+    """The database that is connected to."""
+    schemas: tuple[str, ...]
+    """Whose tables are replicated; MySQL calls its databases so."""
     port: int
     certificates: str
     """Of the authorities that sign its certificate, as PEM."""
@@ -263,7 +265,7 @@ class Replication(pulumi.ComponentResource):
             source_endpoint_arn=self._endpoint(f"{name}-source", "source", read).endpoint_arn,
             target_endpoint_arn=self._endpoint(f"{name}-target", "target", written).endpoint_arn,
             migration_type="full-load-and-cdc" if full_load else "cdc",
-            table_mappings=table_mappings(self._ends[read].name, self._settings.tables),
+            table_mappings=table_mappings(self._ends[read].schemas, self._settings.tables),
             replication_task_settings=task_settings(
                 full_load=full_load, lob_chunk_kib=self._settings.lob_chunk_kib
             ),
@@ -295,7 +297,7 @@ class Replication(pulumi.ComponentResource):
             endpoint_id=name,
             endpoint_type=kind,
             engine_name=self._engine,
-            database_name=None if mysql and kind == "source" else database.name,
+            database_name=None if mysql else database.name,
             secrets_manager_arn=self._secrets[end].arn,
             secrets_manager_access_role_arn=self._role.arn,
             ssl_mode=database.tls,

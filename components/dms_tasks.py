@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 LOGGED = ("SOURCE_UNLOAD", "SOURCE_CAPTURE", "TARGET_LOAD", "TARGET_APPLY", "TASK_MANAGER", "VALIDATOR_EXT")
 
 
-def table_mappings(schema: str, tables: Sequence[str]) -> str:
-    """Selection rules for tables of one schema, by patterns with `%`."""
+def table_mappings(schemas: Sequence[str], tables: Sequence[str]) -> str:
+    """Selection rules for tables of each schema, by patterns with `%`."""
     return json.dumps(
         {
             "rules": [
@@ -19,7 +20,7 @@ def table_mappings(schema: str, tables: Sequence[str]) -> str:
                     "object-locator": {"schema-name": schema, "table-name": table},
                     "rule-action": "include",
                 }
-                for index, table in enumerate(tables, start=1)
+                for index, (schema, table) in enumerate(product(schemas, tables), start=1)
             ]
         }
     )

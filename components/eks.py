@@ -1,7 +1,7 @@
 """The EKS cluster that workloads move to."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_aws import cloudwatch, ec2, eks, iam, kms
@@ -28,6 +28,7 @@ class Cluster(pulumi.ComponentResource):
     Meets EKS.1, EKS.2, EKS.3, EKS.8, KMS rotation, EC2.8, CIS EKS 5.4.3.
 
     Args:
+        tags: for the nodes, their disks and their network interfaces, which AWS makes by itself.
         protected: whether deleting it takes a change of the settings first.
 
     Outputs:
@@ -41,11 +42,13 @@ class Cluster(pulumi.ComponentResource):
         settings: ClusterSettings,
         *,
         subnet_ids: pulumi.Input[Sequence[str]],
+        tags: Mapping[str, str],
         protected: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("landfall:eks:Cluster", name, None, opts)
         self._name = name
+        self._tags = dict(tags)
         self._protected = protected
         self._child = pulumi.ResourceOptions(parent=self)
         self._guarded = pulumi.ResourceOptions(parent=self, protect=protected)
@@ -132,6 +135,10 @@ class Cluster(pulumi.ComponentResource):
                         "delete_on_termination": "true",
                     },
                 }
+            ],
+            tag_specifications=[
+                {"resource_type": kind, "tags": {"Name": f"{self._name}-node", **self._tags}}
+                for kind in ("instance", "volume", "network-interface")
             ],
             opts=self._child,
         )

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment
-from pulumi_kubernetes.core.v1 import ConfigMap, Service
+from pulumi_kubernetes.core.v1 import ConfigMap, PodSpecArgsDict, Service
 
 NAME = "landfall-gate"
 FOLDER = "/etc/landfall-gate"
@@ -125,9 +125,7 @@ class TrafficGate(pulumi.ComponentResource):
         self.register_outputs({"selector": labels})
 
 
-def _pod(
-    image: str, routes: Sequence[GateRoute], config_map: pulumi.Input[str]
-) -> pulumi.Input[dict[str, object]]:
+def _pod(image: str, routes: Sequence[GateRoute], config_map: pulumi.Input[str]) -> PodSpecArgsDict:
     return {
         "automount_service_account_token": False,
         "termination_grace_period_seconds": 60,

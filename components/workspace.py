@@ -1,6 +1,6 @@
 """The instance that a cutover runs on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_aws import ec2, iam, kms, vpc
@@ -18,7 +18,7 @@ class Workspace(pulumi.ComponentResource):
     Meets EC2.8, EC2.9, EC2.18, KMS rotation.
 
     Args:
-        roles: ARNs of the roles that it may take.
+        tags: for the disk and the network interface, which AWS makes by itself.
 
     Outputs:
         instance_id, security_group_id (for others to let in), role_arn.
@@ -31,10 +31,12 @@ class Workspace(pulumi.ComponentResource):
         *,
         vpc_id: pulumi.Input[str],
         subnet_id: pulumi.Input[str],
+        tags: Mapping[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("landfall:ec2:Workspace", name, None, opts)
         self._name = name
+        self._tags = dict(tags)
         self._child = pulumi.ResourceOptions(parent=self)
         self._role = iam.Role(
             name,
@@ -135,6 +137,10 @@ class Workspace(pulumi.ComponentResource):
                         "delete_on_termination": "true",
                     },
                 }
+            ],
+            tag_specifications=[
+                {"resource_type": kind, "tags": {"Name": self._name, **self._tags}}
+                for kind in ("volume", "network-interface")
             ],
             opts=self._child,
         )

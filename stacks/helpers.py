@@ -52,6 +52,7 @@ class Helpers:
             settings,
             vpc_id=self._network.vpc_id,
             subnet_id=self._network.private_subnet_ids[0],
+            tags=environment.tags,
             opts=self._opts,
         )
         journal = Journal(environment.name, protected=environment.protected, opts=self._opts)

@@ -43,6 +43,7 @@ def landing_zone(environment: Environment) -> None:
         environment.name,
         environment.cluster,
         subnet_ids=network.private_subnet_ids,
+        tags=environment.tags,
         protected=environment.protected,
         opts=opts,
     )

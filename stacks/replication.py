@@ -41,12 +41,14 @@ def replication(environment: Environment, folder: Path) -> None:
         region=environment.region,
         source=Database(
             source.name,
+            source.schemas,
             source.port,
             _certificates(folder, settings.certificates.source, "source"),
             settings.source_tls,
         ),
         target=Database(
             target.database_name,
+            source.schemas,
             target.port,
             _certificates(folder, settings.certificates.target, "target"),
             "verify-full",

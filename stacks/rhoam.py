@@ -197,6 +197,7 @@ def _workspace(
         environment.migration.workspace,
         vpc_id=made.network.vpc_id,
         subnet_id=made.network.private_subnet_ids[0],
+        tags=environment.tags,
         opts=opts,
     )
     journal = Journal(name, protected=environment.protected, opts=opts)

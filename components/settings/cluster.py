@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.settings.access import ClusterAccess, PodRole
 from components.settings.base import AwsName, Ipv4Network, Model
+from components.settings.engines import KUBERNETES_STANDARD_SUPPORT
 
 
 class NodeGroupSettings(Model):
@@ -31,7 +32,7 @@ class ClusterSettings(Model):
 
     name: AwsName
     version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$")]
-    """The Kubernetes version, quoted: "1.34"."""
+    """The Kubernetes version, quoted: "1.35"."""
     node_group: NodeGroupSettings
     public_access_cidrs: tuple[Ipv4Network, ...] = ()
     """Networks that may reach the API server from the internet; empty: it has no public endpoint."""
@@ -40,6 +41,14 @@ class ClusterSettings(Model):
     pod_roles: tuple[PodRole, ...] = ()
     """AWS rights of workloads."""
     log_retention_days: Literal[30, 60, 90, 180, 365] = 90
+
+    @field_validator("version")
+    @classmethod
+    def _supported(cls, version: str) -> str:
+        if version not in KUBERNETES_STANDARD_SUPPORT:
+            known = ", ".join(KUBERNETES_STANDARD_SUPPORT)
+            raise ValueError(f"expected a version that EKS supports without extra cost: {known}")
+        return version
 
     @model_validator(mode="after")
     def _not_everyone(self) -> Self:

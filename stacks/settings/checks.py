@@ -158,6 +158,20 @@ def _replication_fits(
         yield CrossProblem(
             ("database", "target", "engine"), target.engine, f"{database.engine}, the source's engine"
         )
+    if target is not None and target.database_name != database.name:
+        yield CrossProblem(
+            ("database", "target", "database_name"),
+            target.database_name,
+            f"{database.name}, as the source's database is called",
+        )
+    if replication is not None and database.engine == "postgres" and database.further:
+        yield CrossProblem(
+            ("database", "further"), database.further, "none, as a task replicates one database of PostgreSQL"
+        )
+    if len(set(database.names)) < len(database.names):
+        yield CrossProblem(
+            ("database", "further"), database.further, f"each database once, and not {database.name} again"
+        )
     if replication is not None and target is None:
         yield CrossProblem(("replication",), replication, "the section database.target, which it writes to")
     if replication is not None and replication.forward == "native" and database.engine != "mysql":

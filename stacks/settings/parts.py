@@ -92,6 +92,11 @@ class DatabaseSettings(Model):
         """All databases that move, `name` first."""
         return (self.name, *self.further)
 
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """Whose tables are replicated: MySQL's databases, and of PostgreSQL's one database all schemas."""
+        return self.names if self.engine == "mysql" else ("%",)
+
 
 class CloudflareSettings(Model):
     """The DNS zones, by name, with their ids."""

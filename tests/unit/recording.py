@@ -34,7 +34,21 @@ OWNERS_FACTS: dict[KeyPath, object] = {
     ("replication", "certificates", "source"): "certificates/source.pem",
     ("replication", "certificates", "target"): "certificates/target.pem",
 }
-"""What stands in the tracked settings as placeholders."""
+"""What stands in the tracked settings of `prod` as placeholders."""
+PEER_ROUTE_TABLE = "rtb-0123456789abcdef0"
+RHOAM_FACTS: dict[KeyPath, object] = {
+    ("notifications", "emails", 0): "alarms@example.com",
+    ("migration", "account"): ACCOUNT,
+    ("migration", "peer", "vpc_id"): "vpc-0123456789abcdef0",
+    ("migration", "peer", "cidr"): "10.70.0.0/16",
+    ("migration", "peer", "route_table_ids", 0): PEER_ROUTE_TABLE,
+    ("destination", "account"): ACCOUNT,
+    ("destination", "peer", "vpc_id"): "vpc-0fedcba9876543210",
+    ("destination", "peer", "cidr"): "10.80.0.0/16",
+    ("destination", "peer", "route_table_ids", 0): PEER_ROUTE_TABLE,
+    ("cloudflare", "zones", "example.com"): ZONE_ID,
+}
+"""The same of `rhoam`."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +65,23 @@ class Resource:
     import_id: str
     provider: str
     dependencies: tuple[str, ...]
+    ignore_changes: tuple[str, ...]
     property_dependencies: dict[str, tuple[str, ...]]
     """By input, the URNs of the resources that its value comes from."""
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The inputs, secrets in plain text."""
+        found: dict[str, Any] = _plain(self.inputs)
+        return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        if rpc._special_sig_key in value:
+            return _plain(value["value"])
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 @dataclass
@@ -92,6 +121,7 @@ class _Monitor(pulumi.runtime.mocks.MockMonitor):
                     import_id=request.importId,
                     provider=request.provider,
                     dependencies=tuple(request.dependencies),
+                    ignore_changes=tuple(request.ignoreChanges),
                     property_dependencies={
                         name: tuple(found.urns) for name, found in request.propertyDependencies.items()
                     },
@@ -195,15 +225,24 @@ def record(
     return recording
 
 
-def project_copy(folder: Path, changes: dict[KeyPath, object] | None = None) -> Path:
+def project_copy(
+    folder: Path,
+    changes: dict[KeyPath, object] | None = None,
+    *,
+    rhoam_changes: dict[KeyPath, object] | None = None,
+) -> Path:
     """The tracked settings, placeholders filled in, then `changes` by path; None removes a key."""
     for file in PROJECT.glob("Pulumi*.yaml"):
         (folder / file.name).write_bytes(file.read_bytes())
-    path = folder / "Pulumi.prod.yaml"
-    document = yaml.safe_load(path.read_text())
-    for keys, value in (OWNERS_FACTS | (changes or {})).items():
-        _set(document["config"]["landfall:environment"], keys, value)
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    for environment, values in (
+        ("prod", OWNERS_FACTS | (changes or {})),
+        ("rhoam", RHOAM_FACTS | (rhoam_changes or {})),
+    ):
+        path = folder / f"Pulumi.{environment}.yaml"
+        document = yaml.safe_load(path.read_text())
+        for keys, value in values.items():
+            _set(document["config"]["landfall:environment"], keys, value)
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
     (folder / "certificates").mkdir(exist_ok=True)
     for end in ("source", "target"):
         text = f"-----BEGIN CERTIFICATE-----\n{end}\n-----END CERTIFICATE-----\n"

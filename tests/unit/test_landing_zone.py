@@ -11,12 +11,6 @@ from tests.unit.recording import IMPORT_WARNINGS, Recording, project_copy, recor
 pytestmark = pytest.mark.filterwarnings(IMPORT_WARNINGS)
 
 
-@pytest.fixture(scope="module")
-def landing_zone(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """What `prod` registers."""
-    return record(builder_for("prod", project_copy(tmp_path_factory.mktemp("project"))))
-
-
 def test_everything_belongs_to_a_component_and_to_the_tagging_provider(landing_zone: Recording) -> None:
     provider = landing_zone.one("pulumi:providers:aws")
     assert "project" in str(provider.inputs["defaultTags"])
