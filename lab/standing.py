@@ -46,6 +46,7 @@ out/lab/run COMMAND runs a command at the workspace instance; without a command 
                      out/lab/run open-database        (what the owner of the Huawei account does)
                      out/lab/run cutover approve open-database --as YOU --note "done"
                      out/lab/run cutover run
+                     out/lab/run await-callers        (what the owners of a caller do that was found)
   and back           out/lab/run cutover rollback
   the end            make lab-down
 
