@@ -1,6 +1,6 @@
 """DMS, in the place of moto's: with subnets, certificates, modifications, tags and table statistics.
 
-Nothing is replicated here. A task that is started runs, and says so.
+A task that is started says that it runs. It really replicates where lab.replication.dms_tasks is enabled.
 """
 
 # ruff: noqa: ARG001, ARG005 - every function has the signature of `Kind`
@@ -12,9 +12,11 @@ from typing import Any
 
 from moto.dms.responses import DatabaseMigrationServiceResponse
 from moto.ec2.models import ec2_backends
+from moto.secretsmanager.models import secretsmanager_backends
 
 from lab.aws.fakes.kinds import Kind, tagging
 from lab.aws.fakes.operation import Item, Operation, Parameters, Place, Store, add, refuse
+from lab.replication import dms_jobs, dms_tasks
 
 _EXISTS, _MISSING, _STATE = "ResourceAlreadyExistsFault", "ResourceNotFoundFault", "InvalidResourceStateFault"
 _connections: dict[Place, dict[tuple[str, str], Item]] = {}
@@ -29,7 +31,9 @@ def install() -> None:
         "StopReplicationTask": _stop,
         "DescribeTableStatistics": lambda place, given: {
             "ReplicationTaskArn": TASKS.find(place, given)["ReplicationTaskArn"],
-            "TableStatistics": [],
+            "TableStatistics": dms_jobs.statistics(
+                dms_tasks.status(TASKS.find(place, given)["ReplicationTaskArn"])
+            ),
         },
     }
     for kind in KINDS:
@@ -236,8 +240,8 @@ def _changed_task(place: Place, item: Item, given: Parameters) -> Item:
 
 
 def _require_stopped(item: Item, what: str) -> None:
-    if item["Status"] in {"running", "starting", "stopping"}:
-        raise refuse(_STATE, f"Replication Task cannot be {what}, it is {item['Status']}.")
+    if _current(item)["Status"] in {"running", "starting", "stopping"}:
+        raise refuse(_STATE, f"Replication Task cannot be {what}, it is {_current(item)['Status']}.")
 
 
 TASKS = Kind(
@@ -247,6 +251,7 @@ TASKS = Kind(
     "ReplicationTaskArn",
     Store("Replication task", _EXISTS, _MISSING),
     _task,
+    show=lambda place, item: _current(item),
     change=_changed_task,
     before_delete=lambda place, item: _require_stopped(item, "deleted"),
     by_arn=True,
@@ -292,10 +297,17 @@ SUBSCRIPTIONS = Kind(
 KINDS = (SUBNET_GROUPS, INSTANCES, CERTIFICATES, ENDPOINTS, TASKS, SUBSCRIPTIONS)
 
 
+def _current(task: Item) -> Item:
+    """A task as it is now, by what its worker says."""
+    return dms_jobs.described(task, dms_tasks.status(task["ReplicationTaskArn"]))
+
+
 def _start(place: Place, given: Parameters) -> Item:
     task = TASKS.find(place, given)
-    if task["Status"] == "running":
+    if _current(task)["Status"] == "running":
         raise refuse(_STATE, "Replication Task cannot be started, it is running.")
+    if dms_tasks.enabled():
+        _start_worker(place, task, given)
     task |= {
         "Status": "running",
         "ReplicationTaskStartDate": _now(),
@@ -306,10 +318,31 @@ def _start(place: Place, given: Parameters) -> Item:
     return {"ReplicationTask": task}
 
 
+def _start_worker(place: Place, task: Item, given: Parameters) -> None:
+    """Signs in as the endpoints' secrets say, over TLS where they have a certificate."""
+    ends, authorities = {}, {}
+    for end, member in (("source", "SourceEndpointArn"), ("target", "TargetEndpointArn")):
+        endpoint = ENDPOINTS.find(place, {"EndpointArn": task[member]})
+        secret = endpoint.get("MySQLSettings", {}).get("SecretsManagerSecretId", "")
+        backend = secretsmanager_backends[place.account][place.region]
+        try:
+            ends[end] = dms_jobs.login(backend.get_secret_value(secret, "", "")["SecretString"])
+        except Exception as error:
+            raise refuse(
+                "InvalidResourceStateFault", f"Secret of {member} cannot be used: {error}"
+            ) from error
+        if "CertificateArn" in endpoint:
+            authorities[end] = CERTIFICATES.find(place, endpoint)["CertificatePem"]
+    arn = task["ReplicationTaskArn"]
+    dms_tasks.start(arn, dms_jobs.job(task, given, ends, dms_tasks.status(arn)), authorities)
+
+
 def _stop(place: Place, given: Parameters) -> Item:
     task = TASKS.find(place, given)
-    if task["Status"] != "running":
-        raise refuse(_STATE, f"Replication Task cannot be stopped, it is {task['Status']}.")
+    state = _current(task)["Status"]
+    if state != "running":
+        raise refuse(_STATE, f"Replication Task cannot be stopped, it is {state}.")
+    dms_tasks.stop(task["ReplicationTaskArn"])
     task |= {"Status": "stopped", "StopReason": "NORMAL"}
     return {"ReplicationTask": task}
 

@@ -1,0 +1,221 @@
+"""Replication by DMS, through its API as boto3 speaks it, with a worker behind it that really replicates."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from cutover.errors import StepError, StepTimeoutError
+from cutover.replication import DmsReplication
+from lab.aws.server import AwsServer
+from lab.replication import dms_tasks
+from lab.replication.mariadb import LOOPBACK, PASSWORD, SCHEMA, MariaDb
+
+Databases = tuple[MariaDb, MariaDb]
+REGION = "ap-southeast-1"
+WAIT_SECONDS = 30.0
+TABLE = "CREATE TABLE records (id INT PRIMARY KEY, client CHAR(36))"
+
+
+class Dms:
+    """DMS's API with both tasks of an environment, as its stack declares them."""
+
+    def __init__(self, url: str, databases: Databases) -> None:
+        self.databases = databases
+        self._name = uuid.uuid4().hex[:8]  # the API's store outlives a test
+        known = {"region_name": REGION, "endpoint_url": url}
+        known |= {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        self.client: Any = boto3.client("dms", **known)  # type: ignore[call-overload]
+        secrets: Any = boto3.client("secretsmanager", **known)  # type: ignore[call-overload]
+        instance = self.client.create_replication_instance(
+            ReplicationInstanceIdentifier=self._name, ReplicationInstanceClass="dms.t3.medium"
+        )
+        self.instance = instance["ReplicationInstance"]["ReplicationInstanceArn"]
+        self._secrets = [
+            secrets.create_secret(Name=f"{self._name}-{database.name}", SecretString=self._login(database))[
+                "ARN"
+            ]
+            for database in databases
+        ]
+        self.forward = self._task("forward", "full-load-and-cdc", 0, 1)
+        self.reverse = self._task("reverse", "cdc", 1, 0)
+
+    @staticmethod
+    def _login(database: MariaDb) -> str:
+        found = {"username": "owner", "password": PASSWORD, "host": LOOPBACK, "port": database.port}
+        return json.dumps(found)
+
+    def _endpoint(self, name: str, kind: str, number: int) -> str:
+        database = self.databases[number]
+        certificate = self.client.import_certificate(
+            CertificateIdentifier=f"{self._name}-{name}", CertificatePem=database.ca.read_text()
+        )["Certificate"]["CertificateArn"]
+        made = self.client.create_endpoint(
+            EndpointIdentifier=f"{self._name}-{name}",
+            EndpointType=kind,
+            EngineName="mysql",
+            SslMode="verify-full",
+            CertificateArn=certificate,
+            MySQLSettings={"SecretsManagerSecretId": self._secrets[number]},
+        )
+        return str(made["Endpoint"]["EndpointArn"])
+
+    def _task(self, name: str, kind: str, read: int, written: int) -> str:
+        rule = {
+            "rule-type": "selection",
+            "rule-id": "1",
+            "rule-name": "1",
+            "rule-action": "include",
+            "object-locator": {"schema-name": SCHEMA, "table-name": "%"},
+        }
+        settings = {"FullLoadSettings": {"TargetTablePrepMode": "TRUNCATE_BEFORE_LOAD"}}
+        made = self.client.create_replication_task(
+            ReplicationTaskIdentifier=f"{self._name}-{name}",
+            SourceEndpointArn=self._endpoint(f"{name}-source", "source", read),
+            TargetEndpointArn=self._endpoint(f"{name}-target", "target", written),
+            ReplicationInstanceArn=self.instance,
+            MigrationType=kind,
+            TableMappings=json.dumps({"rules": [rule]}),
+            ReplicationTaskSettings=json.dumps(settings),
+        )
+        return str(made["ReplicationTask"]["ReplicationTaskArn"])
+
+    def there(self) -> DmsReplication:
+        """From the source to the target."""
+        source, target = self.databases
+        return DmsReplication(self.client, self.forward, source.server(), target.server(), SCHEMA)
+
+    def back(self) -> DmsReplication:
+        """From the target to the source."""
+        source, target = self.databases
+        return DmsReplication(self.client, self.reverse, target.server(), source.server(), SCHEMA)
+
+
+@pytest.fixture
+def dms(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dms]:
+    monkeypatch.setenv(dms_tasks.HOST, dms_tasks.HERE)
+    monkeypatch.setenv(dms_tasks.LAG, "0.2")
+    monkeypatch.setattr("cutover.replication.dms.POLL_SECONDS", 0.05)
+    for database in databases:
+        with database.session() as session:
+            session.execute(TABLE)
+    with AwsServer() as server:
+        found = Dms(server.url, databases)
+        try:
+            yield found
+        finally:
+            for arn in (found.forward, found.reverse):
+                dms_tasks.stop(arn)
+            found.client.close()
+
+
+def started(dms: Dms) -> DmsReplication:
+    forward = dms.there()
+    forward.set_up()
+    forward.start()
+    forward.wait_loaded(WAIT_SECONDS)
+    return forward
+
+
+def clients(database: MariaDb) -> list[str]:
+    with database.session() as session:
+        return [client for (client,) in session.rows("SELECT client FROM records ORDER BY id")]
+
+
+def until(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_it_loads_follows_and_says_when_all_has_arrived(dms: Dms) -> None:
+    source, target = dms.databases
+    with source.session() as session:
+        session.execute("INSERT INTO records VALUES (1, 'a')")
+        assert dms.there().state().state == "absent"
+        forward = started(dms)
+        session.execute("INSERT INTO records VALUES (2, 'b')")
+
+    forward.wait_applied(forward.position(), WAIT_SECONDS)
+
+    assert clients(target) == ["a", "b"]
+    assert forward.state().healthy
+    assert forward.measure_lag(WAIT_SECONDS) >= 0.2
+
+
+def test_the_way_back_starts_from_the_recorded_position_and_never_beside_the_way_there(dms: Dms) -> None:
+    source, target = dms.databases
+    forward, reverse = started(dms), dms.back()
+    reverse.set_up()
+    with source.session() as session:
+        session.execute("INSERT INTO records VALUES (1, 'before')")
+    forward.wait_applied(forward.position(), WAIT_SECONDS)
+    with target.session() as session:
+        found = session.records("SHOW MASTER STATUS")[0]
+        position = f"{found['File']}:{found['Position']}"
+        with pytest.raises(StepError, match="-forward runs on the same instance"):
+            reverse.start(position)
+        forward.stop()
+        session.execute("INSERT INTO records VALUES (2, 'after')")
+
+    reverse.start(position)
+    reverse.wait_applied(reverse.position(), WAIT_SECONDS)
+
+    assert clients(source) == ["before", "after"]
+    assert reverse.state().healthy
+
+
+def test_a_suspended_table_is_no_healthy_replication(dms: Dms) -> None:
+    source, target = dms.databases
+    forward = started(dms)
+    with target.session() as session:
+        session.execute("INSERT INTO records VALUES (1, 'rogue')")
+    with source.session() as session:
+        session.execute("INSERT INTO records VALUES (1, 'a')")
+
+    with pytest.raises(StepError, match=r"suspended boss\.records"):
+        forward.wait_applied(forward.position(), WAIT_SECONDS)
+
+    assert forward.state().state == "failed"
+
+
+def test_a_task_that_stops_by_itself_is_noticed(dms: Dms) -> None:
+    source, _ = dms.databases
+    forward = started(dms)
+    try:
+        source.kill()
+        until(lambda: not forward.state().healthy)
+        assert "LOST" in forward.state().detail
+    finally:
+        source.start()
+
+
+def test_what_never_arrives_is_told_in_time(dms: Dms) -> None:
+    forward = started(dms)
+    forward.stop()
+
+    with pytest.raises(StepTimeoutError, match="has not arrived"):
+        forward.wait_applied(forward.position(), 0.5)
+
+
+def test_a_stopped_task_goes_on_where_it_was(dms: Dms) -> None:
+    source, target = dms.databases
+    forward = started(dms)
+    with source.session() as session:
+        session.execute("INSERT INTO records VALUES (1, 'a')")
+        forward.wait_applied(forward.position(), WAIT_SECONDS)
+        forward.stop()
+        assert forward.state().state == "stopped"
+        session.execute("INSERT INTO records VALUES (2, 'b')")
+
+    forward.start()
+    forward.wait_applied(forward.position(), WAIT_SECONDS)
+
+    assert clients(target) == ["a", "b"]
