@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.settings.base import KubernetesName, Model, Owned
+from components.settings.base import FieldsError, KubernetesName, Model, Owned
 
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$")]
 
@@ -24,7 +24,8 @@ class ClusterAccess(Model):
     @model_validator(mode="after")
     def _scope(self) -> Self:
         if self.policy == "cluster-admin" and self.namespaces:
-            raise ValueError("namespaces: expected none for cluster-admin, which is for the whole cluster")
+            text = "expected none for cluster-admin, which is for the whole cluster"
+            raise FieldsError([("namespaces", text)])
         return self
 
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
@@ -45,6 +45,14 @@ def known(value: T | Placeholder, place: str) -> T:
     if isinstance(value, Placeholder):
         raise PlaceholderError(f"{place} is still a placeholder: {value.placeholder}")
     return value
+
+
+class FieldsError(ValueError):
+    """Fields of one model that do not fit together: each by its key, with what was expected."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{key}: {expected}" for key, expected in problems))
 
 
 def _matching(pattern: str, expected: str) -> Callable[[str], str]:

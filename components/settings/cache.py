@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from components.settings.base import Model
+from components.settings.base import FieldsError, Model
 from components.settings.engines import CacheEngine, Release, cache_release
 
 
@@ -33,5 +33,6 @@ class CacheSettings(Model):
         try:
             cache_release(self.engine, self.version)
         except ValueError as error:
-            raise ValueError(f"version: {error}") from None
+            text = f"expected a version that AWS offers: {error}"
+            raise FieldsError([("version", text)]) from None
         return self

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from components.settings.access import ClusterAccess, PodRole
-from components.settings.base import AwsName, Ipv4Network, Model
+from components.settings.base import AwsName, FieldsError, Ipv4Network, Model
 from components.settings.engines import KUBERNETES_STANDARD_SUPPORT
 
 
@@ -53,5 +53,5 @@ class ClusterSettings(Model):
     @model_validator(mode="after")
     def _not_everyone(self) -> Self:
         if any(network.prefixlen == 0 for network in self.public_access_cidrs):
-            raise ValueError("public_access_cidrs: expected named networks, never 0.0.0.0/0")
+            raise FieldsError([("public_access_cidrs", "expected named networks, never 0.0.0.0/0")])
         return self

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.settings.base import Ipv4Network, Model, Zone
+from components.settings.base import FieldsError, Ipv4Network, Model, Zone
 
 
 class NetworkSettings(Model):
@@ -50,26 +50,28 @@ class NetworkSettings(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = []
+        problems: list[tuple[str, str]] = []
         if not 16 <= self.cidr.prefixlen <= 20:
-            problems.append(f"cidr: expected a prefix length from /16 to /20, not /{self.cidr.prefixlen}")
+            problems.append(("cidr", f"expected a prefix length from /16 to /20, not /{self.cidr.prefixlen}"))
         if len({zone[:-1] for zone in self.zones}) > 1:
-            problems.append(f"zones: expected zones of one region, not {', '.join(self.zones)}")
+            problems.append(("zones", f"expected zones of one region, not {', '.join(self.zones)}"))
         if len(set(self.zones)) < len(self.zones):
-            problems.append("zones: expected each zone once")
+            problems.append(("zones", "expected each zone once"))
         for name, subnets in (("public_subnets", self.public), ("private_subnets", self.private)):
             if len(subnets) != len(self.zones):
-                problems.append(f"{name}: expected one subnet for each of the {len(self.zones)} zones")
+                problems.append((name, f"expected one subnet for each of the {len(self.zones)} zones"))
             problems += [
-                f"{name}: {subnet} lies outside the VPC's {self.cidr}"
+                (name, f"expected networks inside the VPC's {self.cidr}, which {subnet} is not")
                 for subnet in subnets
                 if not subnet.subnet_of(self.cidr)
             ]
+        named = [("public_subnets", subnet) for subnet in self.public]
+        named += [("private_subnets", subnet) for subnet in self.private]
         problems += [
-            f"public_subnets, private_subnets: {one} and {other} overlap"
-            for one, other in combinations((*self.public, *self.private), 2)
-            if one.overlaps(other)
+            (name, f"expected networks apart from one another: {subnet} and {other} overlap")
+            for (_, other), (name, subnet) in combinations(named, 2)
+            if subnet.overlaps(other)
         ]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise FieldsError(problems)
         return self

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from components.settings.base import Model, Port
+from components.settings.base import FieldsError, Model, Port
 from components.settings.engines import RelationalEngine, Release, relational_release
 
 InstanceClass = Annotated[str, Field(pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$")]
@@ -67,18 +67,19 @@ class RelationalDatabaseSettings(Model):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = []
+        problems: list[tuple[str, str]] = []
         try:
             expected = self.release.family
         except ValueError as error:
-            problems.append(f"version: {error}")
+            problems.append(("version", f"expected a version that AWS offers: {error}"))
         else:
             if self.family != expected:
-                problems.append(f"parameter_family: expected {expected} for {self.engine} {self.version}")
+                text = f"expected {expected} for {self.engine} {self.version}"
+                problems.append(("parameter_family", text))
         if self.username in RESERVED_USERS:
-            problems.append(f"username: expected a name that nobody guesses, not {self.username}")
+            problems.append(("username", f"expected a name that nobody guesses, not {self.username}"))
         if self.maximum_storage_gib < self.storage_gib:
-            problems.append(f"maximum_storage_gib: expected at least storage_gib, {self.storage_gib}")
+            problems.append(("maximum_storage_gib", f"expected at least storage_gib, {self.storage_gib}"))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise FieldsError(problems)
         return self

@@ -9,7 +9,6 @@ from components.settings.network import NetworkSettings
 from components.settings.relational import RelationalDatabaseSettings
 from components.settings.replication import ReplicationSettings
 from stacks.settings.base import EnvironmentBase
-from stacks.settings.checks import CrossCheckError
 from stacks.settings.cutover import CutoverSettings, DeadlineSettings, HealthCheckSettings, TimeoutSettings
 from stacks.settings.environment import Environment
 from stacks.settings.errors import Problem, SettingsError
@@ -47,6 +46,7 @@ from stacks.settings.parts import (
     WorkloadName,
     WorkloadSettings,
 )
+from stacks.settings.problems import CrossCheckError
 from stacks.settings.rhoam import MigrationStores, PeerSettings, RhoamEnvironment, ThreescaleStores
 
 __all__ = [

@@ -8,9 +8,10 @@ from pydantic import BaseModel, Field, model_validator
 from components.settings.access import NotificationSettings, RunnerSettings
 from components.settings.base import Model, Placeholder
 from components.settings.exceptions import ControlException
-from stacks.settings.checks import CrossCheckError, cross_check
+from stacks.settings.checks import cross_check
 from stacks.settings.cutover import CutoverSettings
 from stacks.settings.parts import CloudflareSettings
+from stacks.settings.problems import CrossCheckError
 
 
 class EnvironmentBase(Model):

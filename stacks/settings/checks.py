@@ -1,7 +1,6 @@
 """Checks across sections. Each names the sections it needs, so that it runs even where others are wrong."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from components.settings.access import NotificationSettings
@@ -25,25 +24,8 @@ from stacks.settings.parts import (
     WorkloadName,
     WorkloadSettings,
 )
-
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class CrossProblem:
-    """What does not fit together: where, which value stands there, what was expected."""
-
-    path: Path
-    value: object
-    expected: str
-
-
-class CrossCheckError(ValueError):
-    """The sections of an environment contradict one another."""
-
-    def __init__(self, problems: Iterable[CrossProblem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(f"{problem.path}: {problem.expected}" for problem in self.problems))
+from stacks.settings.problems import CrossProblem, Path
+from stacks.settings.rhoam_checks import apart, convertible, taken_by_rhoam, told
 
 
 def cross_check(sections: Mapping[str, Any]) -> list[CrossProblem]:
@@ -294,4 +276,8 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[CrossProblem]]], ..
     (("verifications",), _verifications_once),
     (("move", "shared_workloads", "workloads"), _all_moved),
     (("buffers",), _buffers_once),
+    (("source_database", "migration"), convertible),
+    (("destination",), taken_by_rhoam),
+    (("notifications", "source_database"), told),
+    (("migration", "destination"), apart),
 )

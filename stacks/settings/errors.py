@@ -8,8 +8,9 @@ from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from stacks.settings.checks import CrossCheckError, CrossProblem
-from stacks.settings.checks import Path as KeyPath
+from components.settings.base import FieldsError
+from stacks.settings.problems import CrossCheckError, CrossProblem
+from stacks.settings.problems import Path as KeyPath
 
 _MISSING = object()
 
@@ -89,6 +90,9 @@ def translate(error: ValidationError, model: type[BaseModel], data: object) -> l
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, CrossCheckError):
             problems += [RawProblem.of(found) for found in cause.problems]
+        elif isinstance(cause, FieldsError):
+            places = [((*path, key), expected) for key, expected in cause.problems]
+            problems += [RawProblem(place, _value_at(place, data), expected) for place, expected in places]
         else:
             tags = item.get("ctx", {}).get("expected_tags")
             problems.append(_translate_one(item["type"], tags or item["msg"], path, model, data))

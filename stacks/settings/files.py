@@ -10,12 +10,12 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stacks.settings.base import EnvironmentBase
-from stacks.settings.checks import Path as KeyPath
 from stacks.settings.checks import cross_check
 from stacks.settings.environment import Environment
 from stacks.settings.errors import Problem, RawProblem, SettingsError, render_path, render_value, translate
 from stacks.settings.flips import FLIP_MODELS, CallerFlips, Flips, check_flips
 from stacks.settings.moving import PARTS
+from stacks.settings.problems import Path as KeyPath
 from stacks.settings.rhoam import RhoamEnvironment
 
 ENVIRONMENT_KEY = "landfall:environment"

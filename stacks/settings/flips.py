@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from components.settings.base import DnsName, Model, NamespacedName
-from stacks.settings.checks import CrossProblem
 from stacks.settings.environment import Environment
+from stacks.settings.problems import CrossProblem
 from stacks.settings.rhoam import RhoamEnvironment
 
 Replicas = dict[NamespacedName, Annotated[int, Field(ge=0, le=1000)]]

@@ -6,7 +6,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.settings.base import EnvironmentVariable, HostName, KubernetesName, Labels, Model, Port
+from components.settings.base import (
+    EnvironmentVariable,
+    FieldsError,
+    HostName,
+    KubernetesName,
+    Labels,
+    Model,
+    Port,
+)
 from stacks.settings.parts import EntryKey
 
 SIDES = ("source", "target")
@@ -194,5 +202,5 @@ class RedisCopy(Model):
     @model_validator(mode="after")
     def _owned(self) -> Self:
         if self.disposition == "disposable" and self.by is None:
-            raise ValueError("by: required for disposable: the name of the owner who says so")
+            raise FieldsError([("by", "required for disposable: the name of the owner who says so")])
         return self

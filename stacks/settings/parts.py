@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 from components.settings.base import (
     DnsName,
     EnvironmentVariable,
+    FieldsError,
     HostName,
     HttpPath,
     Ipv4Address,
@@ -115,7 +116,8 @@ class TtlSettings(Model):
     @model_validator(mode="after")
     def _lowered(self) -> Self:
         if self.lowered > self.original:
-            raise ValueError(f"expected lowered <= original, not {self.lowered} > {self.original}")
+            text = f"expected lowered <= original, not {self.lowered} > {self.original}"
+            raise FieldsError([("lowered", text)])
         return self
 
 
@@ -153,14 +155,14 @@ class RecordSettings(Model):
     @model_validator(mode="after")
     def _contents_fit(self) -> Self:
         problems = [
-            f"{key}: expected {_CONTENTS[self.type][1]}"
+            (key, f"expected {_CONTENTS[self.type][1]}")
             for key, content in (("source", self.source), ("target", self.target))
             if isinstance(content, str) and not _fits(self.type, content)
         ]
         if self.target is None and self.type != "A":
-            problems.append(f"target: required for a record of type {self.type}")
+            problems.append(("target", f"required for a record of type {self.type}"))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise FieldsError(problems)
         return self
 
 

@@ -1,19 +1,17 @@
 """The declared facts of the second environment: 3scale that moves into RHOAM."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from components.settings.access import WorkspaceSettings
-from components.settings.base import AccountId, Ipv4Network, KubernetesName, Model, Owned, Placeholder
+from components.settings.base import AccountId, Ipv4Network, KubernetesName, Model, Owned
 from components.settings.cache import CacheSettings
 from components.settings.network import NetworkSettings
 from components.settings.relational import RelationalDatabaseSettings
 from stacks.settings.base import EnvironmentBase
 from stacks.settings.parts import KubernetesSide, RecordSettings
 
-ENGINES = {"mysql": "mysql", "postgresql": "postgres"}
-"""The engine at RDS of each kind of source database that can be moved."""
 VpcId = Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")]
 RouteTableId = Annotated[str, Field(pattern=r"^rtb-[0-9a-f]{8,17}$")]
 
@@ -73,38 +71,3 @@ class RhoamEnvironment(EnvironmentBase):
     migration: MigrationStores
     destination: ThreescaleStores
     domains: tuple[RecordSettings, ...] = ()
-
-    @model_validator(mode="after")
-    def _convertible(self) -> Self:
-        problems = []
-        conversion = self.migration.conversion_database
-        if self.source_database == "oracle":
-            raise ValueError("source_database: oracle cannot be moved yet; expected mysql or postgresql")
-        engine = ENGINES[self.source_database]
-        if self.migration.system_database.engine != engine:
-            problems.append(f"migration.system_database.engine: expected {engine}, the source's")
-        if engine == "mysql" and (conversion is None or conversion.engine != "postgres"):
-            problems.append("migration.conversion_database: expected a postgres to convert mysql into")
-        if engine == "postgres" and conversion is not None:
-            problems.append("migration.conversion_database: expected none, as nothing is converted")
-        if self.destination.system_database.engine != "postgres":
-            problems.append("destination.system_database.engine: expected postgres, which RHOAM takes")
-        if self.notifications is None:
-            problems.append("notifications: required, as the databases' alarms go there")
-        networks = {
-            "migration.network.cidr": self.migration.network.cidr,
-            "migration.peer.cidr": self.migration.peer.cidr,
-            "destination.network.cidr": self.destination.network.cidr,
-            "destination.peer.cidr": self.destination.peer.cidr,
-        }
-        for one, other in (
-            ("migration.network.cidr", "migration.peer.cidr"),
-            ("destination.network.cidr", "destination.peer.cidr"),
-            ("migration.network.cidr", "destination.network.cidr"),
-        ):
-            a, b = networks[one], networks[other]
-            if not isinstance(a, Placeholder) and not isinstance(b, Placeholder) and a.overlaps(b):
-                problems.append(f"{one}: expected no address of {other}, {b}")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self

@@ -57,7 +57,11 @@ def test_filled_in_settings_hold_no_placeholder(tmp_path: Path) -> None:
         (("network", "cidr"), "ten", "IPv4 network such as"),
         (("network", "zones"), ["ap-southeast-1a"], "at least 2"),
         (("network", "zones"), ["ap-southeast-1a", "eu-west-1a"], "one region"),
-        (("network", "private_subnets"), ["10.41.0.0/24", "10.40.1.0/24", "10.40.2.0/24"], "outside"),
+        (
+            ("network", "private_subnets"),
+            ["10.41.0.0/24", "10.40.1.0/24", "10.40.2.0/24"],
+            "inside the VPC's",
+        ),
         (("network", "private_subnets"), ["10.40.1.0/24", "10.40.1.0/25", "10.40.2.0/24"], "overlap"),
         (("network", "public_subnets"), ["10.40.1.0/24"], "one subnet for each of the 3 zones"),
         (("network", "nat"), "none", "'zone' or 'single'"),

@@ -66,6 +66,14 @@ def test_edge_points_the_adopted_record_at_a_side(project: Path, side: Any, ttl:
     assert recording.outputs["flipped"] == {"records": {DOMAIN: side, OTHER_DOMAIN: "source"}, "ttl": ttl}
 
 
+def test_edge_points_all_domains_at_the_target_and_reads_its_address_once(project: Path) -> None:
+    flips = EdgeFlips(records={DOMAIN: "target", OTHER_DOMAIN: "target"})
+    recording = flipped(project, "prod-edge", flips)
+    assert {item.inputs["content"] for item in recording.of("DnsRecord").values()} == {"203.0.113.70"}
+    references = [item.name for item in recording.resources if item.type == "pulumi:pulumi:StackReference"]
+    assert references == ["organization/landfall/prod"], "one resource is registered once"
+
+
 def test_edge_creates_a_record_without_an_id_and_protects_it(tmp_path: Path) -> None:
     project = project_copy(tmp_path, {("domains", 0, "record_id"): None, ("domains", 0, "proxied"): True})
     found = flipped(project, "prod-edge", EdgeFlips(ttl="lowered")).of("DnsRecord")[DOMAIN]
