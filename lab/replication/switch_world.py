@@ -62,6 +62,7 @@ class SwitchWorld:
         self.target = MariaDb("target", 2, folder / "target", authority, options)
         self.gate_port, self._runtime_port = free_port(), free_port()
         self.gate_folder = folder / "gate"
+        self._runs = 0
 
     def __enter__(self) -> Self:
         try:
@@ -141,7 +142,8 @@ class SwitchWorld:
 
     def clients(self, rate: float, share: float) -> Clients:
         """Clients that begin to send requests through the gate."""
-        file = self.folder / "requests.jsonl"
+        self._runs += 1
+        file = self.folder / f"requests-{self._runs}.jsonl"
         argv = ["-m", "lab.replication.load", str(self.gate_port), str(rate), str(share), str(file)]
         return Clients(self._process("clients", [sys.executable, *argv]), file)
 

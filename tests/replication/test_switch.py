@@ -1,0 +1,363 @@
+"""The switch under load: nobody is refused, nothing is lost, and what fails ends in the old state."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cutover.errors import StepError
+from cutover.fence import FenceReport, ReadOnlyFence
+from cutover.gate import Gates
+from cutover.mysql import DatabaseError, Session
+from cutover.switching import GivenUpError, NativeDrain, Parts, SwitchRecord, Way, recover
+from cutover.switching.end import Side
+from cutover.switching.record import Stage
+from lab.bench_switch import fate
+from lab.replication.mariadb import PASSWORD
+from lab.replication.switch_world import LIMITS, Request, SwitchWorld
+
+RATE, SHARE = 150.0, 0.5
+SETTLE_SECONDS = 0.7
+CAUGHT_UP_SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwitchWorld]:
+    with SwitchWorld(tmp_path_factory.mktemp("switch")) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def as_before(world: SwitchWorld) -> Iterator[None]:
+    """The source serves, both directions replicate, and nothing is on record."""
+    world.record.unlink(missing_ok=True)
+    yield
+    world.record.unlink(missing_ok=True)
+    for database, read_only in ((world.target, 1), (world.source, 0)):
+        with database.session(None) as session:
+            session.execute("START SLAVE")
+            session.execute(f"SET GLOBAL read_only = {read_only}")
+    with world.gates() as gates:
+        gates.let_through("source")
+
+
+class Watched:
+    """Clients that send requests while something is done."""
+
+    def __init__(self, world: SwitchWorld) -> None:
+        self._world = world
+        self._clients = world.clients(RATE, SHARE)
+        time.sleep(SETTLE_SECONDS)
+
+    def fate(self, side: Side) -> dict[str, int]:
+        """What became of all requests, in the database that serves now."""
+        time.sleep(SETTLE_SECONDS)
+        self.requests: list[Request] = self._clients.stop()
+        for replication in (self._world.forward(), self._world.reverse()):
+            replication.wait_applied(replication.position(), CAUGHT_UP_SECONDS)
+        return fate(self.requests, self._world.written(side))
+
+
+def switch(world: SwitchWorld, gates: Gates, old: Side = "source") -> Parts:
+    with world.switch(world.way(gates, old)) as prepared:
+        prepared.arm()
+        return prepared.run()
+
+
+def unharmed(found: dict[str, int]) -> bool:
+    assert found["writes_acknowledged"] > 20
+    return not (found["failed"] or found["writes_lost"] or found["writes_duplicated"])
+
+
+def test_there_and_back_under_load(world: SwitchWorld) -> None:
+    clients = Watched(world)
+    with world.gates() as gates:
+        switch(world, gates)
+        time.sleep(SETTLE_SECONDS)
+        with world.target.session() as session:
+            arrived = session.value("SELECT COUNT(*) FROM records")
+        switch(world, gates, "target")
+    found = clients.fate("source")
+
+    assert unharmed(found), found
+    assert arrived
+
+
+def test_a_switch_that_is_not_possible_now_changes_nothing(world: SwitchWorld) -> None:
+    with (
+        world.gates() as gates,
+        world.switch(world.way(gates, "target")) as prepared,
+        pytest.raises(StepError, match="refuses writes already"),
+    ):
+        prepared.arm()
+    with world.gates() as gates, world.target.session(None) as session:
+        session.execute("SET GLOBAL read_only = 0")
+        with (
+            world.switch(world.way(gates, "source")) as prepared,
+            pytest.raises(StepError, match="admits writes"),
+        ):
+            prepared.arm()
+
+
+def given_up(
+    world: SwitchWorld, way: Way, *, prepare: Callable[[], None] = lambda: None, **limits: float
+) -> str:
+    """A switch that is expected to be given up; returns why."""
+    with world.switch(way, limits=replace(LIMITS, **limits)) as prepared:
+        prepared.arm()
+        prepare()
+        with pytest.raises(GivenUpError) as told:
+            prepared.run()
+    return str(told.value)
+
+
+def test_data_that_differs_gives_the_traffic_back(world: SwitchWorld) -> None:
+    def differs(_seconds: float) -> None:
+        raise StepError("one row differs")
+
+    clients = Watched(world)
+    with world.gates() as gates, world.switch(world.way(gates, "source"), differs) as prepared:
+        prepared.arm()
+        with pytest.raises(GivenUpError, match="one row differs"):
+            prepared.run()
+    found = clients.fate("source")
+
+    assert unharmed(found), found
+
+
+def test_a_target_that_does_not_catch_up_gives_the_traffic_back(world: SwitchWorld) -> None:
+    def lag() -> None:
+        with world.target.session(None) as session:
+            session.execute("STOP SLAVE SQL_THREAD")
+        time.sleep(0.3)  # clients write on
+
+    clients = Watched(world)
+    with world.gates() as gates:
+        reason = given_up(world, world.way(gates, "source"), prepare=lag, drain=0.3)
+    with world.target.session(None) as session:
+        session.execute("START SLAVE SQL_THREAD")
+    found = clients.fate("source")
+
+    assert "has not applied" in reason
+    assert unharmed(found), found
+
+
+def test_a_request_that_does_not_end_gives_the_traffic_back(world: SwitchWorld) -> None:
+    clients = Watched(world)
+    with world.source.session() as locker, world.gates() as gates:
+        locker.execute("LOCK TABLES records WRITE")
+        time.sleep(0.1)
+        reason = given_up(world, world.way(gates, "source"), park=0.3)
+        locker.execute("UNLOCK TABLES")
+    found = clients.fate("source")
+
+    assert "still being answered" in reason
+    assert unharmed(found), found
+
+
+def test_a_target_that_stays_read_only_gives_the_traffic_back(world: SwitchWorld) -> None:
+    class Stays(ReadOnlyFence):
+        def admit_writes(self, session: Session) -> None:
+            """The server says yes and does nothing, as a parameter group that was not applied."""
+
+    clients = Watched(world)
+    with world.gates() as gates:
+        way = world.way(gates, "source")
+        way.new.fence = Stays(way.new.server, way.new.fence.schemas, way.new.fence.exempt)
+        reason = given_up(world, way)
+    found = clients.fate("source")
+
+    assert "still refuses writes" in reason
+    assert unharmed(found), found
+
+
+def test_a_writer_who_passes_the_fence_gives_the_traffic_back(world: SwitchWorld) -> None:
+    with world.source.session(None) as owner:
+        owner.execute("CREATE OR REPLACE USER rogue@'%%' IDENTIFIED BY %s", (PASSWORD,))
+        owner.execute("GRANT ALL ON *.* TO rogue@'%'")
+
+    def write(_seconds: float) -> None:
+        with world.source.server("rogue").connect("boss") as session:
+            session.execute("INSERT INTO records (client_id, amount) VALUES ('rogue', 1)")
+
+    clients = Watched(world)
+    with world.gates() as gates, world.switch(world.way(gates, "source"), write) as prepared:
+        prepared.arm()
+        with pytest.raises(GivenUpError, match="written to behind its fence"):
+            prepared.run()
+    found = clients.fate("source")
+    with world.source.session(None) as owner:
+        owner.execute("DROP USER rogue@'%'")
+
+    assert unharmed(found), found
+
+
+class DiesAt(SwitchRecord):
+    """A record whose process is killed right after a stage was noted."""
+
+    def __init__(self, path: Path, stage: Stage) -> None:
+        super().__init__(path)
+        self._stage = stage
+
+    def note(self, stage: Stage, **facts: object) -> None:
+        super().note(stage, **facts)
+        if stage == self._stage:
+            os._exit(9)
+
+
+def dies(world: SwitchWorld, stage: Stage) -> None:
+    with world.gates() as gates:
+        prepared = world.switch(world.way(gates, "source"))
+        prepared._record = DiesAt(world.record, stage)
+        prepared.arm()
+        prepared.run()
+    os._exit(0)
+
+
+STAGES: tuple[Stage, ...] = (
+    "arming",
+    "parking",
+    "fencing",
+    "fenced",
+    "promoting",
+    "letting through",
+    "done",
+)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_runner_that_is_killed_leaves_nothing_that_the_next_cannot_end(
+    world: SwitchWorld, stage: Stage
+) -> None:
+    clients = Watched(world)
+    child = multiprocessing.get_context("fork").Process(target=dies, args=(world, stage))
+    child.start()
+    child.join(CAUGHT_UP_SECONDS)
+    assert child.exitcode == 9
+
+    ahead = stage in ("letting through", "done")
+    with world.gates() as gates:
+        way = world.way(gates, "source")
+        try:
+            outcome = recover(world.record, way)
+            again = recover(world.record, way)
+        finally:
+            way.close()
+        states = gates.states()
+    found = clients.fate("target" if ahead else "source")
+
+    assert outcome == again == ("done" if ahead else "given up")
+    assert [(state.closed, state.side) for state in states] == [(False, "target" if ahead else "source")]
+    assert unharmed(found), found
+
+
+def test_a_torn_last_line_of_the_record_was_not_begun(tmp_path: Path) -> None:
+    path = tmp_path / "switch.jsonl"
+    record = SwitchRecord(path)
+    record.note("parking")
+    record.note("fenced", position="0-1-5")
+    record.close()
+    whole = path.read_bytes()
+    for cut in range(len(whole.splitlines(keepends=True)[0]), len(whole)):
+        path.write_bytes(whole[:cut])
+        last = SwitchRecord.last(path)
+        assert last is not None
+        assert last["stage"] == "parking"
+    path.write_bytes(whole)
+    assert SwitchRecord.last(path) == {"stage": "fenced", "position": "0-1-5"}
+    path.write_bytes(b"rubbish\n")
+    with pytest.raises(StepError, match="is damaged"):
+        SwitchRecord.last(path)
+
+
+class NoGate(Gates):
+    """Lets everything pass all the time."""
+
+    def park(self, seconds: float) -> float:
+        return 0.0
+
+
+class NoFence(ReadOnlyFence):
+    """Refuses nothing; says that it does."""
+
+    def raise_fence(self, session: Session, position_query: str, seconds: float) -> FenceReport:
+        return FenceReport(str(session.value(position_query)), (), 0.0)
+
+
+class NoDrain(NativeDrain):
+    """Waits for nothing."""
+
+    def wait(self, position: str, seconds: float) -> None:
+        """See Drain."""
+
+
+def test_without_the_gate_requests_fail(world: SwitchWorld) -> None:
+    """A negative control: the harness must see what the gate is there for."""
+    clients = Watched(world)
+    with world.gates() as gates:
+        gates.__class__ = NoGate
+        way = world.way(gates, "source")
+        with world.switch(way, lambda _seconds: time.sleep(0.3)) as prepared:
+            prepared.arm()
+            prepared.run()
+
+    assert clients.fate("target")["failed"] > 0
+
+
+def test_without_the_fence_a_late_write_is_noticed(world: SwitchWorld) -> None:
+    """A negative control: a writer beside the gate goes on, as nothing stops him."""
+    stop = threading.Event()
+
+    def write() -> None:
+        with world.source.server("app").connect("boss") as session:
+            while not stop.wait(0.005):
+                try:
+                    session.execute("INSERT INTO records (client_id, amount) VALUES ('beside', 1)")
+                except DatabaseError:
+                    return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.2)
+    with world.gates() as gates:
+        way = world.way(gates, "source")
+        way.old.fence = NoFence(way.old.server, way.old.fence.schemas, way.old.fence.exempt)
+        reason = given_up_with_pause(world, way)
+    stop.set()
+    writer.join(CAUGHT_UP_SECONDS)
+
+    assert "written to behind its fence" in reason
+
+
+def given_up_with_pause(world: SwitchWorld, way: Way) -> str:
+    with world.switch(way, lambda _seconds: time.sleep(0.2)) as prepared:
+        prepared.arm()
+        with pytest.raises(GivenUpError) as told:
+            prepared.run()
+    return str(told.value)
+
+
+def test_without_the_drain_acknowledged_writes_are_missing(tmp_path: Path) -> None:
+    """A negative control, in a world of its own: neither database has everything then."""
+    with SwitchWorld(tmp_path) as world, world.gates() as gates:
+        clients = world.clients(RATE, SHARE)
+        time.sleep(SETTLE_SECONDS)
+        with world.target.session(None) as session:
+            session.execute("STOP SLAVE SQL_THREAD")
+        time.sleep(SETTLE_SECONDS)
+        way = world.way(gates, "source")
+        drain = NoDrain(way.new.server)
+        drain.prepare = lambda: None  # type: ignore[method-assign]
+        with world.switch(replace(way, drain=drain)) as prepared:
+            prepared.arm()
+            prepared.run()
+        requests = clients.stop()
+
+        assert fate(requests, world.written("target"))["writes_lost"] > 0
