@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cutover.errors import PlanError
-from cutover.history import History, Status, fold
+from cutover.history import History, Status, StepHistory, fold
 from cutover.journal import Record
 from cutover.plan import Plan
 from stacks.settings import CutoverSettings
@@ -134,6 +134,8 @@ class Report(Section):
     rollback: RollbackReport | None
     criteria: tuple[Criterion, ...]
     faults_injected: tuple[Fault, ...] = ()
+    differs: tuple[str, ...] = ()
+    """Where the plan does otherwise than its document says, and why."""
     versions: Mapping[str, str]
 
 
@@ -222,7 +224,8 @@ def make_report(
         traffic=given.traffic,
         # Until the database is switched, nothing is ever written on the target's.
         rollback=RollbackReport(writes_on_target=0, kept=0) if outcome == "rolled back" else None,
-        criteria=tuple(_criteria(history, outcome, given.traffic, thresholds)),
+        criteria=tuple(_criteria(plan, history, outcome, given.traffic, thresholds)),
+        differs=plan.document.differs,
         faults_injected=given.faults,
         versions=_versions(history),
     )
@@ -269,15 +272,16 @@ def _stage(stage_id: str, steps: list[StepReport]) -> StageReport:
 
 
 def _criteria(
-    history: History, outcome: str, traffic: Traffic | None, thresholds: CutoverSettings
+    plan: Plan, history: History, outcome: str, traffic: Traffic | None, thresholds: CutoverSettings
 ) -> Iterable[Criterion]:
     """The five success criteria of the document, as far as this run can judge them."""
 
-    def done(*steps: str) -> bool:
-        return all(history.step(step).status == Status.DONE for step in steps)
+    def done(*stages: str) -> bool:
+        steps = [step for stage in plan.stages if stage.id in stages for step in stage.steps]
+        return bool(steps) and all(history.step(step.id).status == Status.DONE for step in steps)
 
     back = "rolled back: the services run on the source" if outcome == "rolled back" else ""
-    running = done("start-services", "switch-dns", "soak", "scale-down-source")
+    running = done("connect", "switch", "quiesce")
     yield Criterion(
         id="services-on-aws",
         title="All services running properly on AWS infrastructure",
@@ -292,17 +296,42 @@ def _criteria(
     yield Criterion(
         id="database-verified",
         title="Database functionality verified",
-        holds=bool(seen) and (done("start-services") or bool(back)),
+        holds=bool(seen) and (done("connect") or bool(back)),
         evidence="; ".join(seen) or "live connections were not seen",
     )
     yield _no_disruption(traffic)
-    yield Criterion(
+    yield _integrations(plan, history, back, holds=done("verify"))
+    yield _performance(traffic, thresholds)
+
+
+def _integrations(plan: Plan, history: History, back: str, *, holds: bool) -> Criterion:
+    """Judged by the stage `verify`; what it could not see is named."""
+    steps = [step for stage in plan.stages if stage.id == "verify" for step in stage.steps]
+    evidence = [f"{step.id}: {text}" for step in steps for text in _verified(history.step(step.id))]
+    return Criterion(
         id="integrations",
         title="All upstream and downstream integrations functioning correctly",
-        holds=None,
-        evidence="not judged: this plan has no stage `verify` yet",
+        holds=None if back or not steps else holds,
+        evidence=back or "; ".join(evidence) or "not judged: the plan verifies none",
     )
-    yield _performance(traffic, thresholds)
+
+
+def _verified(step: StepHistory) -> Iterable[str]:
+    """What a step of the stage `verify` has seen, in words."""
+    if step.status != Status.DONE:
+        yield step.error or str(step.status)
+        return
+    found = step.evidence
+    schedule = found.get("schedule", {})
+    if schedule:
+        yield f"reports at {schedule['schedule']!r}, tries {schedule['retries']} times more after a failure"
+    yield from (str(found[name]) for name in ("report", "retries") if name in found)
+    for what, seen in found.get("confirmed", {}).items():
+        yield f"{what}: {seen.get('seen', 'holds')}"
+    if "callers" in found:
+        named = found.get("not_seen", ())
+        yield f"{len(found['callers']) - len(named)} of {len(found['callers'])} callers seen at the target"
+        yield from (f"not seen: {text}" for text in named)
 
 
 def _open(history: History) -> str:
