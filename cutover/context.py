@@ -11,8 +11,7 @@ from typing import Any
 from cutover.activity import Activity
 from cutover.clock import Clock
 from cutover.errors import InterruptedRunError, StepError, StepTimeoutError
-from cutover.mover import Mover
-from cutover.ports import Approval, Cluster, Database, Dns, Side, Stacks, Web
+from cutover.ports import Approval, Cluster, Database, Dns, KeyStore, Side, Stacks, Web
 from stacks.settings import Environment, PlaceholderError, known
 
 POLL_SECONDS = 0.5
@@ -56,7 +55,8 @@ class Context:
     dns: Dns
     web: Web
     database: Database
-    mover: Mover
+    keys: Callable[[str], KeyStore]
+    """The Redis that moves along, on a side; not connected yet."""
     clock: Clock
     say: Callable[[str], None]
     """Progress, one line."""

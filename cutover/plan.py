@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cutover.actions.base import Action, Condition
+from cutover.actions.base import Action, Companion, Condition
 from cutover.errors import PlanError
 
 
@@ -61,6 +61,8 @@ class Step:
     """What must hold before the action."""
     checks: tuple[Condition, ...] = ()
     """What must hold after it."""
+    beside: Companion | None = None
+    """What is kept going meanwhile, there and back."""
     way_back: WayBack
     timeout_seconds: float
     """For gates, action and checks together."""

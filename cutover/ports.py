@@ -264,6 +264,8 @@ class WebAnswer:
     seconds: float
     error: str = ""
     certificate_ends: datetime | None = None
+    certificate_problem: str = ""
+    """Why the certificate is not good, in the words of the library; empty where it is, or none was shown."""
 
     @property
     def good(self) -> bool:
@@ -290,13 +292,19 @@ class Connection:
 
     user: str
     address: str
+    database: str
+    encrypted: bool | None = None
+    """None: the server does not say."""
 
 
 class Database(Protocol):
     """The databases' own view. Raises StepError where one does not answer or refuses."""
 
     def connections(self, host: str) -> Sequence[Connection]:
-        """Who is connected to the environment's database on a host, ourselves left out."""
+        """Who is connected to the environment's databases on a host, ourselves left out."""
+
+    def tls(self, host: str) -> str:
+        """Which TLS a connection to a host is made with. Raises StepError where it offers none."""
 
 
 @dataclass(frozen=True)

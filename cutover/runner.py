@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cutover.actions.base import Condition, Evidence
+from cutover.actions.base import Companion, Condition, Evidence
 from cutover.approvals import Approvals, digest
 from cutover.context import Context, Facts
 from cutover.decide import Do, Reached, Refuse, TakeBack, decide, stage_before
@@ -52,6 +52,8 @@ class Runner:
             self.history.facts, lambda name, value: self._write("fact", name=name, value=value)
         )
         context.approval = self._approval
+        self._beside: tuple[tuple[Companion, str], Callable[[], None]] | None = None
+        """What is kept going beside the steps, and how it is ended."""
 
     def run(self, heading: Heading) -> Result:
         """Goes on towards a heading until it is reached or something stops it."""
@@ -84,11 +86,14 @@ class Runner:
             return self._finish(heading, Result("halted", str(error), step.id if step else ""))
         except InterruptedRunError as error:
             return self._finish(heading, Result("interrupted", str(error), step.id if step else ""))
+        finally:
+            self._accompany(None, heading.direction, failing=False)
 
     def _do(self, step: Step, look_first: bool, broken_off: bool) -> None:
         """Gates, intent, effect, checks, outcome. What may have been done already is looked at first."""
         self._say(f"{step.id}: {step.title}")
         with self._step(step, FORWARD, step.timeout_seconds) as evidence:
+            self._accompany(step.beside, FORWARD)
             if broken_off:
                 step.action.repair(self.context)
             if look_first and self._is_done(step, evidence):
@@ -108,12 +113,30 @@ class Runner:
             return
         self._say(f"back, {step.id}: {step.title}")
         with self._step(step, BACK, way_back.timeout_seconds) as evidence:
+            self._accompany(step.beside, BACK)
             if broken_off:
                 step.action.repair(self.context)
             self._hold(way_back.gates, evidence)
             self._write("intent", step=step.id, direction=BACK)
             evidence.update(step.action.undo(self.context))
             self._hold(way_back.checks, evidence)
+
+    def _accompany(self, companion: Companion | None, direction: str, *, failing: bool = True) -> None:
+        """Ends what was kept going beside the steps before, and begins what this one has.
+
+        `failing`: whether what cannot be ended well is an error; otherwise it is said.
+        """
+        wanted = (companion, direction) if companion else None
+        if self._beside and self._beside[0] != wanted:
+            before, self._beside = self._beside, None
+            try:
+                before[1]()
+            except StepError as error:
+                if failing:
+                    raise
+                self._say(f"{before[0][0].describe()}: {error}")
+        if wanted and self._beside is None and companion:
+            self._beside = (wanted, companion.start(self.context, back=direction == BACK))
 
     def _is_done(self, step: Step, evidence: Evidence) -> bool:
         """Looks at the world. Raises StepError where it cannot be told."""

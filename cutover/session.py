@@ -20,6 +20,7 @@ from cutover.journal import Contents, Journal, read_journal
 from cutover.lease import LocalLease, is_held
 from cutover.plan import Plan, check_plan
 from cutover.plans import build_plan
+from cutover.ports import KeyStore
 from stacks.settings import Environment, load_environment
 
 FOLDER = ".cutover"
@@ -120,25 +121,32 @@ class Session:
         from cutover.clusters import KubernetesCluster  # noqa: PLC0415
         from cutover.database import MySql  # noqa: PLC0415
         from cutover.dns_client import AuthoritativeDns  # noqa: PLC0415
-        from cutover.mover import ServerSideApply  # noqa: PLC0415
+        from cutover.keys.store import RedisPod  # noqa: PLC0415
         from cutover.pulumi_stacks import PulumiStacks  # noqa: PLC0415
         from cutover.web import HttpsClient  # noqa: PLC0415
 
         environment = self.environment()
         call = environment.cutover.timeouts.call
         activity = Activity()
+        clusters = {
+            name: KubernetesCluster(context, call, self.clock)
+            for name, context in environment.contexts.items()
+        }
+
+        def keys(side: str) -> KeyStore:
+            if (redis := environment.redis_copy) is None:
+                raise StepError("the settings name no Redis that moves along (redis_copy)")
+            return RedisPod(clusters[side], redis.host, redis.port, self.clock)
+
         return Context(
             environment=environment,
             project=self.project,
-            clusters={
-                name: KubernetesCluster(context, call, self.clock)
-                for name, context in environment.contexts.items()
-            },
+            clusters=clusters,
             stacks=PulumiStacks(self.project, max(_PREVIEW_SECONDS, call), activity.note),
             dns=AuthoritativeDns(call),
             web=HttpsClient(),
-            database=MySql(environment.database, call),
-            mover=ServerSideApply(),
+            database=MySql(environment, self.project, call),
+            keys=keys,
             clock=self.clock,
             say=say,
             stopping=stopping,

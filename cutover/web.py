@@ -34,6 +34,10 @@ class HttpsClient:
             ends = connection.certificate_ends()
             response = connection.getresponse()
             response.read(65536)
+        except ssl.SSLCertVerificationError as error:
+            took = time.monotonic() - begun
+            return WebAnswer(None, took, f"the certificate is not good: {error.verify_message}",
+                             certificate_problem=error.verify_message)  # fmt: skip
         except (OSError, http.client.HTTPException) as error:
             return WebAnswer(None, time.monotonic() - begun, f"{type(error).__name__}: {error}")
         finally:

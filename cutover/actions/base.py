@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,6 +43,18 @@ class Condition(ABC):
         Raises:
             StepError: it does not hold; the text says what was found and what was expected.
         """
+
+
+class Companion(ABC):
+    """Something that is kept going while a step is worked on, and on to the next one that has the same."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for the runbook."""
+
+    @abstractmethod
+    def start(self, context: Context, *, back: bool) -> Callable[[], None]:
+        """Begins it, for the way forward or back; what it returns ends it. Both raise StepError."""
 
 
 class Action(ABC):

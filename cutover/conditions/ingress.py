@@ -7,7 +7,11 @@ from datetime import timedelta
 
 from cutover.actions.base import Condition, Evidence
 from cutover.context import Context
+from cutover.errors import StepError
 from cutover.ports import Side
+
+_EXPIRED = "expired"
+"""As the TLS library says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +41,24 @@ class IngressServes(Condition):
             nonlocal good
             answer = context.web.ask(self.domain, path, address, self.answer_seconds)
             good = good + 1 if answer.good else 0
+            if _EXPIRED in answer.certificate_problem:
+                raise StepError(self._renew(f"has expired at {address}"))
             if not answer.good:
                 return (
                     False,
                     f"https://{self.domain}{path} at {address}: {answer.error or f'status {answer.status}'}",
                 )
             if answer.certificate_ends is not None and answer.certificate_ends < earliest:
-                return False, (
-                    f"the certificate at {address} ends on {answer.certificate_ends:%Y-%m-%d}, "
-                    f"in less than {self.certificate_days} days"
-                )
+                ends = f"ends on {answer.certificate_ends:%Y-%m-%d} at {address}"
+                raise StepError(self._renew(f"{ends}, in less than {self.certificate_days} days"))
             return good >= self.in_a_row, f"answered with {answer.status}"
 
         seen = context.wait_for(f"{self.domain} at the {self.side}'s ingress", self.seconds, look)
         return {"address": address, "seen": seen}
+
+    def _renew(self, what: str) -> str:
+        """Waiting renews no certificate: so it is said at once."""
+        return (
+            f"the certificate of {self.domain} {what}: have it renewed on the {self.side}; then "
+            "`cutover run` goes on"
+        )

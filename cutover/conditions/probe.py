@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cutover.actions.base import Condition, Evidence
 from cutover.context import Context, fact
-from cutover.errors import StepError
+from cutover.errors import StepError, StepTimeoutError
 from cutover.ports import Side
 
 _SCRIPT = """\
@@ -67,4 +67,20 @@ class DatabaseReach(Condition):
             return (admitted if self.reachable else not open_), result.message
 
         what = f"{address}:{database.port} from {cluster.context}"
-        return {"address": address, "seen": context.wait_for(what, self.within, look)}
+        try:
+            return {"address": address, "seen": context.wait_for(what, self.within, look)}
+        except StepTimeoutError as error:
+            raise StepError(f"{error}. {self._remedy(context, address)}") from error
+
+    def _remedy(self, context: Context, address: str) -> str:
+        """What to do where it stays otherwise."""
+        port = context.environment.database.port
+        if not self.reachable:
+            return f"Let in the target's NAT addresses alone at {address}:{port}; then `cutover run` goes on"
+        if self.internal:
+            return "The source's own services need it: look at its network; then `cutover run` goes on"
+        nat = ", ".join(context.addresses("nat_addresses"))
+        return (
+            f"The target's pods come from {nat}: let each of these in at {address}:{port}, in the security "
+            "group and in the database's own users; then `cutover run` goes on"
+        )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from cutover.actions.base import Condition, Evidence
 from cutover.context import Context
-from cutover.ports import Side
 from stacks.settings import WorkloadName
 
 
@@ -14,7 +13,8 @@ from stacks.settings import WorkloadName
 class WorkloadReady(Condition):
     """A workload runs as many pods as it should, all up to date and ready, and no others."""
 
-    side: Side
+    side: str
+    """`source`, `target`, or another cluster by its name in the settings."""
     workload: WorkloadName
     seconds: float
     at_least: int = 1
@@ -28,7 +28,7 @@ class WorkloadReady(Condition):
         """See Condition."""
 
         def look() -> tuple[bool, str]:
-            state = context.clusters[self.side].workload(self.workload)
+            state = context.cluster(self.side).workload(self.workload)
             return state.settled and state.wanted >= self.at_least, str(state)
 
         return {"pods": context.wait_for(f"{self.workload.key} on the {self.side}", self.seconds, look)}

@@ -1,20 +1,23 @@
-"""The stage `connect`: the target's pods run, on the source's database."""
+"""The stage `connect`: the target's pods run, on the source's database and with the sessions of its Redis."""
 
 from __future__ import annotations
 
 from cutover.actions.base import Condition
+from cutover.actions.copy_keys import CopyKeys, KeysDisposable
 from cutover.actions.flip_stack import Expected, Flip, FlipStack, Remembered
 from cutover.actions.person import Person
 from cutover.actions.remember import REPLICAS
+from cutover.conditions.database_tls import DatabaseTls
 from cutover.conditions.live_connections import LiveConnections
-from cutover.plan import Stage, Step, Undo
-from cutover.plans.parts import HUAWEI, MARGIN_SECONDS, OPERATOR, Parts
+from cutover.plan import Keep, Stage, Step, Undo
+from cutover.plans.parts import CHANGES_NOTHING, HUAWEI, MARGIN_SECONDS, OPERATOR, Parts
 
 
 def connect(parts: Parts) -> Stage:
     """The stage; nobody is sent to the target yet."""
-    environment = parts.environment
-    entries = dict.fromkeys(f"{entry.namespace}/{entry.config_map}" for entry in environment.config_entries)
+    entries = dict.fromkeys(
+        f"{entry.namespace}/{entry.config_map}" for entry in parts.environment.config_entries
+    )
     return Stage(
         id="connect",
         title="The target's pods run, on the source's database",
@@ -30,7 +33,11 @@ def connect(parts: Parts) -> Stage:
                     "{database_port}, and nobody else. Whoever else can reach it is found by a probe.",
                     take_back="the EIP may be unbound from the RDS now",
                 ),
-                checks=(parts.reach("target", reachable=True), parts.reach("source", reachable=False)),
+                checks=(
+                    parts.reach("target", reachable=True),
+                    parts.reach("source", reachable=False),
+                    DatabaseTls(),
+                ),
                 way_back=Undo(timeout_seconds=MARGIN_SECONDS),
                 timeout_seconds=parts.limits.person,
             ),
@@ -58,17 +65,51 @@ def connect(parts: Parts) -> Stage:
                 keys=parts.shared,
                 undo_gates=(parts.drained("target"),),
             ),
+            *_keys(parts),
             _start(
                 parts,
                 step_id="start-services",
                 title="Start the services, and see what their live pods are connected to",
                 keys=parts.serving,
                 checks=(
-                    LiveConnections(workloads=parts.workloads, seconds=parts.limits.pods_ready),
+                    LiveConnections(workloads=parts.serving, seconds=parts.limits.pods_ready),
                     *parts.serves("target"),
                 ),
                 undo_gates=(parts.drained("target"),),
             ),
+        ),
+    )
+
+
+def _keys(parts: Parts) -> tuple[Step, ...]:
+    """What becomes of the sessions and whatever else the Redis that moves along holds."""
+    redis = parts.environment.redis_copy
+    if redis is None:
+        return ()
+    reason = "two Redis never serve the same sessions: keys are copied, or their owner says they may be lost"
+    if redis.disposition == "disposable":
+        return (
+            Step(
+                id="keys-disposable",
+                title="Put on record that Redis's keys may be lost",
+                owner=OPERATOR,
+                affects_service=False,
+                reason=reason,
+                action=KeysDisposable(host=redis.host, by=redis.by or ""),
+                way_back=CHANGES_NOTHING,
+                timeout_seconds=MARGIN_SECONDS,
+            ),
+        )
+    return (
+        Step(
+            id="copy-keys",
+            title="Copy Redis's keys, sessions among them",
+            owner=OPERATOR,
+            affects_service=False,
+            reason=reason,
+            action=CopyKeys(parts.buffered_keys),
+            way_back=Keep("nobody is sent to the target; its Redis ends with its pods"),
+            timeout_seconds=MARGIN_SECONDS * 4,
         ),
     )
 

@@ -68,12 +68,6 @@ DETAILS = {
 }
 """The document's other lines, with the demands that each says more about."""
 
-LATER = {
-    "1.1.velero": "objects are copied by server-side apply, behind the interface that Velero will fill",
-    "1.1.basis": "Corestone's namespace is moved once its workloads are declared in the settings",
-    "1.3.automata": "the callers' entries are flipped by a step of the stage `switch`, which follows",
-}
-
 ROLLBACK_ORDER = (
     "the document reverts DNS first and scales the source up second: here the source is scaled up and ready "
     "before DNS is reverted, because clients that follow DNS would meet no pod otherwise",
@@ -86,4 +80,4 @@ ROLLBACK_ORDER = (
 
 def phase_1() -> Document:
     """Phase 1 and the rollback plan."""
-    return Document(title=TITLE, lines=LINES, left_out=LATER, details=DETAILS, differs=ROLLBACK_ORDER)
+    return Document(title=TITLE, lines=LINES, details=DETAILS, differs=ROLLBACK_ORDER)

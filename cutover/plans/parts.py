@@ -6,6 +6,7 @@ import hashlib
 import json
 
 from cutover.actions.base import Condition
+from cutover.actions.copy_keys import FollowKeys
 from cutover.actions.flip_stack import Expected
 from cutover.conditions.buffers import BuffersDrained
 from cutover.conditions.dns import DnsSettled
@@ -16,6 +17,7 @@ from cutover.conditions.workloads import WorkloadReady
 from cutover.plan import Keep
 from cutover.ports import Side
 from stacks.settings import Environment, WorkloadName
+from stacks.settings.buffers import HttpBuffer, RedisStreamBuffer
 
 OPERATOR = "Operator"
 HUAWEI = "Owner of the Huawei account"
@@ -23,6 +25,8 @@ CALLERS = "Owners of the callers"
 FORWARDER = "landfall-forwarder"
 """The name that the stack `source` gives to what sends stragglers on."""
 CHANGES_NOTHING = Keep("it changes nothing")
+_LET_IN_SECONDS = 30.0
+"""How long a rule that lets somebody in may take to have its effect."""
 MARGIN_SECONDS = 300.0
 """What a step may take on top of the waits that it holds."""
 
@@ -93,7 +97,9 @@ class Parts:
             for key in keys
         )
 
-    def serves(self, side: Side, *, certificates: bool = False) -> tuple[Condition, ...]:
+    def serves(
+        self, side: Side, *, certificates: bool = False, domains: tuple[str, ...] | None = None
+    ) -> tuple[Condition, ...]:
         """Each domain answers at a side's ingress; the target's with a certificate that is good for long.
 
         `certificates`: the source's too, whose certificates move along.
@@ -107,12 +113,34 @@ class Parts:
                 answer_seconds=checks.timeout_ms / 1000,
                 certificate_days=checks.certificate_days if certificates or side == "target" else 0,
             )
-            for name in self.domains
+            for name in (self.domains if domains is None else domains)
         )
 
-    def settled(self, side: Side) -> tuple[Condition, ...]:
+    def settled(
+        self, side: Side, *, domains: tuple[str, ...] | None = None, then_ttl: bool = True
+    ) -> tuple[Condition, ...]:
         """DNS answers a side for each domain, and the TTL has passed."""
-        return tuple(DnsSettled(domain=name, side=side, seconds=self.limits.dns) for name in self.domains)
+        return tuple(
+            DnsSettled(domain=name, side=side, seconds=self.limits.dns, then_ttl=then_ttl)
+            for name in (self.domains if domains is None else domains)
+        )
+
+    @property
+    def buffered_keys(self) -> tuple[str, ...]:
+        """Keys of the Redis that moves along in which something waits to be committed, on one side alone."""
+        redis = self.environment.redis_copy
+        return tuple(
+            key
+            for buffer in self.environment.buffers
+            if not isinstance(buffer, HttpBuffer) and redis and buffer.host == redis.host
+            for key in ((buffer.key,) if isinstance(buffer, RedisStreamBuffer) else buffer.keys)
+        )
+
+    @property
+    def follow_keys(self) -> FollowKeys | None:
+        """Keeps sessions known on both sides while users move; None where no keys are copied."""
+        redis = self.environment.redis_copy
+        return FollowKeys(self.buffered_keys) if redis and redis.disposition == "copy" else None
 
     def drained(self, side: Side) -> BuffersDrained:
         """Nothing un-committed is left on a side."""
@@ -132,7 +160,7 @@ class Parts:
             reachable=reachable,
             internal=internal,
             seconds=self.limits.probe,
-            within=self.limits.probe * 2,
+            within=_LET_IN_SECONDS if reachable else self.limits.probe * 2,
         )
 
     def patch(self, key: str) -> Expected:

@@ -46,6 +46,7 @@ def quiesce(parts: Parts) -> Stage:
                 ),
                 gates=(*parts.forwarders_ready(), *parts.serves("target")),
                 checks=(*parts.services_send_to(forwarder=True), *parts.serves("source")),
+                beside=parts.follow_keys,
                 way_back=Undo(
                     gates=parts.ready("source", parts.workloads),
                     checks=(*parts.services_send_to(forwarder=False), *parts.serves("source")),

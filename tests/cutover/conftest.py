@@ -25,7 +25,8 @@ def filled_settings() -> dict[str, Any]:
     found = copy.deepcopy(_SETTINGS)
     found["database"]["source"]["eip"] = "203.0.113.30"
     found["cloudflare"]["zones"]["truewatch.com"] = "a" * 32
-    found["domains"][0] |= {"record_id": "b" * 32, "source": SOURCE_ADDRESS}
+    for number, domain in enumerate(found["domains"]):
+        domain |= {"record_id": "bcdef"[number] * 32, "source": SOURCE_ADDRESS}
     found.pop("replication", None)  # its facts are not those of a phase that leaves the database alone
     if "account" in found:
         found["account"] = "111122223333"

@@ -152,8 +152,12 @@ def test_preview_shows_every_step_and_changes_nothing(cutover: Cutover, plan: Pl
     assert [item["step"] for item in found] == [step.id for step in plan.steps]
     changes = {item["step"]: item["changes"] for item in found}
     assert changes["adopt-records"] == ["no change"]
-    assert changes["lower-ttl"] == [f"update DnsRecord {DOMAIN} (content)"]
-    assert changes["switch-dns"] == [f"after lower-ttl: flip the stack edge: records[{DOMAIN}] to target"]
+    assert changes["lower-ttl"] == [
+        f"update DnsRecord {name} (ttl)" for name in (DOMAIN, "corestone.truewatch.com")
+    ]
+    assert changes[f"switch-{DOMAIN}"] == [
+        f"after lower-ttl: flip the stack edge: records[{DOMAIN}] to target"
+    ]
     assert cutover.world.state == before
 
 

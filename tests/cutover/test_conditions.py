@@ -19,7 +19,7 @@ from cutover.conditions.workloads import WorkloadReady
 from cutover.errors import InterruptedRunError, StepError, StepTimeoutError
 from cutover.ports import DnsAnswer, PodResult, WebAnswer, WorkloadState
 from stacks.settings import Environment, Placeholder, WorkloadName
-from tests.cutover.world import BOSS, DOMAIN, SOURCE_ADDRESS, TARGET_ADDRESS, World
+from tests.cutover.world import BOSS, CORESTONE, DOMAIN, SOURCE_ADDRESS, TARGET_ADDRESS, World
 
 NAME = WorkloadName(namespace="billing-guance-intl", name="boss")
 BUFFERS = BuffersDrained(side="source", namespace="ns", buffers=("BOSS usage",), seconds=10, probe_seconds=5)
@@ -126,8 +126,17 @@ def test_a_probe_is_read_with_care(
         if expected:
             assert condition.hold(world.context())["seen"] == message
         else:
-            with pytest.raises(StepTimeoutError, match="last seen"):
+            with pytest.raises(StepError, match=r"last seen.*`cutover run` goes on"):
                 condition.hold(world.context())
+
+
+def test_an_address_that_was_not_let_in_is_named_soon_with_what_to_do(world: World) -> None:
+    world.database_open, world.admitted = True, set()
+
+    with pytest.raises(StepError, match=r"The target's pods come from 203\.0\.113\.65: let each of these in"):
+        REACH.hold(world.context())
+
+    assert world.clock.seconds < 30
 
 
 @pytest.mark.parametrize("result", [PodResult(127, ""), PodResult(0, "sh: nc: not found"), PodResult(0, "")])
@@ -144,12 +153,32 @@ def test_a_probe_that_could_not_look_proves_nothing(
 def test_connections_from_elsewhere_do_not_count(world: World) -> None:
     world.target.replicas[BOSS] = 2
     world.database_open = True
-    condition = LiveConnections(workloads=(BOSS,), seconds=5)
-    assert condition.hold(world.context())["connections"] == {"203.0.113.65": 2}
+    condition = LiveConnections(workloads=(BOSS, CORESTONE), seconds=5)
+    with pytest.raises(StepTimeoutError, match="none to corestone"):
+        world.target.replicas[CORESTONE] = 0
+        condition.hold(world.context())
 
-    world.target.replicas[BOSS] = 0
+    world.target.replicas[CORESTONE] = 1
+    found = condition.hold(world.context())
+    assert found["connections"] == {"203.0.113.65": 3}
+    assert found["databases"] == {"boss": 2, "corestone": 1}
+    assert found["encrypted"] == "all"
+
+    world.target.replicas |= {BOSS: 0, CORESTONE: 0}
     with pytest.raises(StepTimeoutError, match=r"connections: none; 0 pods behind 203\.0\.113\.65"):
         condition.hold(world.context())
+
+
+def test_connections_without_tls_are_refused_by_the_name_of_their_user(world: World) -> None:
+    world.target.replicas |= {BOSS: 1, CORESTONE: 1}
+    world.database_open, world.encrypted = True, False
+    condition = LiveConnections(workloads=(BOSS, CORESTONE), seconds=5)
+
+    with pytest.raises(StepError, match="without TLS as boss, corestone"):
+        condition.hold(world.context())
+
+    world.encrypted = None
+    assert condition.hold(world.context())["encrypted"] == "the server does not say"
 
 
 def test_an_ingress_must_answer_well_several_times_in_a_row(
@@ -174,8 +203,18 @@ def test_a_certificate_that_ends_soon_is_refused(world: World, monkeypatch: pyte
     monkeypatch.setattr(world, "ask", lambda *_: soon)
     condition = IngressServes(domain=DOMAIN, side="target", seconds=5, answer_seconds=1, certificate_days=30)
 
-    with pytest.raises(StepTimeoutError, match="ends on 2026-01-01, in less than 30 days"):
+    with pytest.raises(StepError, match=r"ends on 2026-01-01 at .*, in less than 30 days.*have it renewed"):
         condition.hold(world.context())
+
+
+def test_an_expired_certificate_is_said_at_once(world: World) -> None:
+    world.certificate_problem = "certificate has expired"
+    condition = IngressServes(domain=DOMAIN, side="target", seconds=300, answer_seconds=1)
+
+    with pytest.raises(StepError, match=f"the certificate of {DOMAIN} has expired at {TARGET_ADDRESS}"):
+        condition.hold(world.context())
+
+    assert world.clock.seconds == 0
 
 
 def test_a_service_that_still_sends_to_others_is_named(world: World) -> None:

@@ -93,7 +93,9 @@ def test_every_line_of_the_document_has_a_step_or_a_reason(plan: Plan) -> None:
 
 def test_only_the_steps_that_redirect_users_affect_service(plan: Plan) -> None:
     assert [item.id for item in plan.steps if item.affects_service] == [
-        "switch-dns",
+        "switch-bill.truewatch.com",
+        "switch-corestone.truewatch.com",
+        "redirect-callers-automata",
         "forward-stragglers",
         "scale-down-source",
     ]
@@ -182,5 +184,11 @@ def test_the_runbook_names_every_step_with_owner_and_way_back(plan: Plan) -> Non
     assert "Owner: Owner of the Huawei account" in text
     assert 'Document: "Solution: Assign an EIP to the Huawei Cloud RDS"' in text
     back = text[text.index("## The way back") :]
-    order = ["scale-down-source", "forward-stragglers", "switch-dns", "start-services", "lower-ttl"]
+    order = [
+        "scale-down-source",
+        "forward-stragglers",
+        "switch-bill.truewatch.com",
+        "start-services",
+        "lower-ttl",
+    ]
     assert sorted(order, key=back.index) == order

@@ -10,7 +10,18 @@ from cutover.history import FORWARD, OPERATOR, Heading, fold
 from cutover.journal import read_journal
 from cutover.plan import Plan
 from tests.cutover.driver import BACKWARDS, FORWARDS, KilledError, drive
-from tests.cutover.world import BOSS, FORWARDER, REDIS, SOURCE_ADDRESS, TARGET_ADDRESS, World
+from tests.cutover.world import (
+    BASIS_FORWARDER,
+    BOSS,
+    CORESTONE,
+    FORWARDER,
+    REDIS,
+    SOURCE_ADDRESS,
+    TARGET_ADDRESS,
+    World,
+)
+
+_CALLS_AS_BEFORE = '{"spec": {"template": {"metadata": {"annotations": {"landfall.dev/calls": null}}}}}'
 
 
 def test_forward_moves_everything(world: World, plan: Plan, tmp_path: Path) -> None:
@@ -18,8 +29,8 @@ def test_forward_moves_everything(world: World, plan: Plan, tmp_path: Path) -> N
 
     assert result.outcome == "succeeded", result
     assert world.record == TARGET_ADDRESS
-    assert world.source.replicas == {BOSS: 0, REDIS: 1, FORWARDER: 2}
-    assert world.target.replicas == {BOSS: 2, REDIS: 1}
+    assert world.source.replicas == {BOSS: 0, CORESTONE: 0, REDIS: 1, FORWARDER: 2, BASIS_FORWARDER: 2}
+    assert world.target.replicas == {BOSS: 2, CORESTONE: 2, REDIS: 1}
     assert world.forwarding
 
 
@@ -37,21 +48,24 @@ def test_rollback_restores_the_source_in_the_order_that_refuses_nobody(
     assert world.record == SOURCE_ADDRESS
     assert world.ttl == 300
     assert world.source.replicas == before
-    assert world.target.replicas == {BOSS: 0, REDIS: 0}
+    assert world.target.replicas == {BOSS: 0, CORESTONE: 0, REDIS: 0}
     assert world.events == [
-        "up prod-source replicas={'billing-guance-intl/boss': 2}",
+        "up prod-source replicas[billing-guance-intl/boss]=2, replicas[guance-basis/corestone]=2",
         'target boss-archive {"spec": {"suspend": true}}',
         'target boss-settlement {"spec": {"suspend": true}}',
         'source boss-archive {"spec": {"suspend": false}}',
         'source boss-settlement {"spec": {"suspend": false}}',
         "up prod-source stragglers=standby",
-        "up prod-edge records={'bill.truewatch.com': 'source'}",
+        "up prod-automata callers[automata/automata]=source",
+        f"automata automata {_CALLS_AS_BEFORE}",
+        "up prod-edge records[corestone.truewatch.com]=source",
+        "up prod-edge records[bill.truewatch.com]=source",
         "target buffers 3",
         "target buffers 1",
         "target buffers 0",
-        "up prod-target replicas={'middleware/redis-basis': 1, 'billing-guance-intl/boss': 0}",
+        "up prod-target replicas[billing-guance-intl/boss]=0, replicas[guance-basis/corestone]=0",
         "target buffers 0",
-        "up prod-target replicas={'middleware/redis-basis': 0, 'billing-guance-intl/boss': 0}",
+        "up prod-target replicas[middleware/redis-basis]=0",
         "up prod-target database=internal",
         "up prod-source stragglers=absent",
         "up prod-edge ttl=original",
@@ -242,6 +256,6 @@ def _as_before(world: World) -> bool:
         world.record == SOURCE_ADDRESS
         and world.ttl == 300
         and not world.forwarding
-        and world.source.replicas == {BOSS: 2, REDIS: 1}
+        and world.source.replicas == {BOSS: 2, CORESTONE: 2, REDIS: 1}
         and not any(world.target.replicas.values())
     )

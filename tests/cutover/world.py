@@ -13,14 +13,12 @@ from cutover.actions.report_now import FAILS_ONCE
 from cutover.approvals import digest
 from cutover.context import Context
 from cutover.errors import StepError
-from cutover.mover import Moved, Selection
 from cutover.ports import (
     Approval,
-    BroughtUp,
-    Change,
     Connection,
     DnsAnswer,
     ObjectKind,
+    PodCommand,
     PodResult,
     Side,
     WebAnswer,
@@ -28,14 +26,20 @@ from cutover.ports import (
 )
 from stacks.settings import EdgeFlips, Environment, Flips, SourceFlips, TargetFlips, WorkloadName
 from tests.cutover.objects import KINDS, FakeVelero, Store, cron_job, manifest, workload
+from tests.cutover.redis_in_memory import MemoryKeys
+from tests.cutover.stacks_in_memory import NAT_ADDRESS, FakeStacks, initial
+from tests.cutover.stacks_in_memory import TARGET_ADDRESS as TARGET_ADDRESS  # noqa: PLC0414
 
 BOSS, REDIS = "billing-guance-intl/boss", "middleware/redis-basis"
-FORWARDER = "billing-guance-intl/landfall-forwarder"
+CORESTONE = "guance-basis/corestone"
+FORWARDER, BASIS_FORWARDER = (
+    f"{name}/landfall-forwarder" for name in ("billing-guance-intl", "guance-basis")
+)
 DOMAIN = "bill.truewatch.com"
 CRON_JOBS = ObjectKind("batch/v1", "CronJob", "cronjobs")
 DEPLOYMENTS = ObjectKind("apps/v1", "Deployment", "deployments")
 RAN_LAST = "2025-12-31T23:00:00Z"
-SOURCE_ADDRESS, TARGET_ADDRESS, NAT_ADDRESS = "203.0.113.10", "203.0.113.64", "203.0.113.65"
+SOURCE_ADDRESS = "203.0.113.10"
 
 
 class FakeClock:
@@ -86,11 +90,12 @@ class FakeCluster:
             return [self.world.velero.location(self.side)]
         if kind.plural != "endpointslices":
             return self.store.of_kind(kind, namespace)
-        name = "landfall-forwarder" if self.world.forwarding else "boss"
-        endpoint = {"targetRef": {"name": f"{name}-1"}, "conditions": {"ready": True}}
-        labels = {"kubernetes.io/service-name": "webportal"}
-        metadata = {"labels": labels, "namespace": "billing-guance-intl", "name": "webportal-1"}
-        return [{"metadata": metadata, "endpoints": [endpoint]}] if self.side == "source" else []
+        return [
+            _endpoints(domain.service, "landfall-forwarder" if self.world.forwarding else item.name)
+            for domain in self.world.environment.domains
+            for item in self.world.environment.workloads
+            if self.side == "source" and item.domain == domain.name and namespace in (None, item.namespace)
+        ]
 
     def get(self, api_version: str, plural: str, namespace: str | None, name: str) -> dict[str, Any] | None:
         if api_version.startswith("velero.io/"):
@@ -140,6 +145,9 @@ class FakeCluster:
     def server_side_apply(self, plural: str, manifest: Mapping[str, Any], manager: str) -> None:
         raise NotImplementedError
 
+    def execute(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> PodCommand:
+        raise NotImplementedError
+
     def workload(self, name: WorkloadName) -> WorkloadState:
         if name.key not in self.replicas:
             raise StepError(f"cluster {self.context} has no {name.kind} {name.key}")
@@ -163,106 +171,18 @@ class FakeCluster:
         return PodResult(0, "connected: 5.5.5-10.11-MariaDB" if admitted else "no connection: timed out")
 
 
+def _endpoints(service: str, workload_name: str) -> dict[str, Any]:
+    """The EndpointSlice of a Service that sends to one pod."""
+    namespace, _, name = service.partition("/")
+    labels = {"kubernetes.io/service-name": name}
+    endpoint = {"targetRef": {"name": f"{workload_name}-1"}, "conditions": {"ready": True}}
+    metadata = {"labels": labels, "namespace": namespace, "name": f"{name}-1"}
+    return {"metadata": metadata, "endpoints": [endpoint]}
+
+
 def request(host: str, client: str, agent: str, moment: float = 0) -> str:
     """A line of an access log."""
     return json.dumps({"host": host, "client": client, "agent": agent, "moment": moment})
-
-
-@dataclass
-class FakeStacks:
-    """Stacks whose `up` changes the world as the real ones do."""
-
-    world: World
-    files: dict[str, Flips] = field(
-        default_factory=lambda: {
-            "prod-edge": EdgeFlips(records={DOMAIN: "source"}, ttl="original"),
-            "prod-source": SourceFlips(),
-            "prod-target": TargetFlips(),
-        }
-    )
-    states: dict[str, Flips] = field(
-        default_factory=lambda: {
-            "prod-edge": EdgeFlips(records={DOMAIN: "source"}, ttl="original"),
-            "prod-source": SourceFlips(),
-            "prod-target": TargetFlips(),
-        }
-    )
-    open_operations: list[str] = field(default_factory=list)
-    drifted: list[Change] = field(default_factory=list)
-    surprise: list[Change] = field(default_factory=list)
-    """What every preview finds besides."""
-    repaired: list[str] = field(default_factory=list)
-
-    def engine(self) -> str:
-        return "3.260.0"
-
-    def outputs(self, stack: str) -> Mapping[str, Any]:
-        if stack == "prod":
-            return {"nat_addresses": [NAT_ADDRESS], "ingress_addresses": [TARGET_ADDRESS]}
-        return {"flipped": self.states[stack].model_dump(mode="json")}
-
-    def flips(self, stack: str) -> Flips:
-        return self.files[stack]
-
-    def write_flips(self, stack: str, flips: Flips) -> None:
-        self.files[stack] = flips
-
-    def pending(self, stack: str) -> Sequence[str]:
-        return self.open_operations
-
-    def drift(self, stack: str) -> Sequence[Change]:
-        return self.drifted
-
-    def preview(self, stack: str, flips: Flips) -> Sequence[Change]:
-        return [*_changes(self.states[stack], flips), *self.surprise]
-
-    def up(self, stack: str, timeout_seconds: float) -> BroughtUp:
-        wanted = self.files[stack]
-        found = self.preview(stack, wanted)
-        if self.states[stack] != wanted:
-            self.world.note(f"up {stack} {_difference(self.states[stack], wanted)}")
-        self.world.change(stack, wanted)
-        self.states[stack] = wanted
-        return BroughtUp(tuple(found), self.outputs(stack))
-
-    def repair(self, stack: str) -> Sequence[str]:
-        self.repaired.append(stack)
-        cleared, self.open_operations = self.open_operations, []
-        return cleared
-
-
-def _difference(before: Flips, after: Flips) -> str:
-    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
-    return ", ".join(f"{key}={new[key]}" for key in new if new[key] != old[key])
-
-
-def _changes(before: Flips, after: Flips) -> list[Change]:
-    found: list[Change] = []
-    if isinstance(before, EdgeFlips) and isinstance(after, EdgeFlips) and before != after:
-        found.append(Change("update", "cloudflare:index/dnsRecord:DnsRecord", DOMAIN, ("content",)))
-    if isinstance(before, SourceFlips) and isinstance(after, SourceFlips):
-        if before.stragglers != after.stragglers:
-            found.append(Change("update", "kubernetes:core/v1:ServicePatch", "billing-guance-intl/webportal"))
-        was, becomes = (flips.stragglers not in (None, "absent") for flips in (before, after))
-        if was != becomes:
-            operation = "create" if becomes else "delete"
-            found.append(Change(operation, "landfall:kubernetes:Forwarder", "prod-billing-guance-intl"))
-            found.append(Change(operation, "kubernetes:apps/v1:Deployment", FORWARDER))
-    if (
-        isinstance(before, TargetFlips)
-        and isinstance(after, TargetFlips)
-        and before.database != after.database
-    ):
-        operation = "create" if before.database is None else "update"
-        found.append(
-            Change(operation, "kubernetes:core/v1:ConfigMapPatch", "billing-guance-intl/boss-config")
-        )
-    if not isinstance(before, EdgeFlips) and not isinstance(after, EdgeFlips):
-        for key, count in after.replicas.items():
-            if before.replicas.get(key) != count:
-                operation = "update" if key in before.replicas else "create"
-                found.append(Change(operation, "kubernetes:apps/v1:DeploymentPatch", key, ("spec.replicas",)))
-    return found
 
 
 @dataclass
@@ -272,7 +192,8 @@ class World:
     environment: Environment
     clock: FakeClock = field(default_factory=FakeClock)
     events: list[str] = field(default_factory=list)
-    record: str = SOURCE_ADDRESS
+    records: dict[str, str] = field(default_factory=dict)
+    """What each domain's record holds."""
     ttl: int = 300
     forwarding: bool = False
     database_open: bool = False
@@ -283,7 +204,10 @@ class World:
     """Whether people do what they are asked at once."""
     refuses: set[str] = field(default_factory=set)
     """Steps that nobody approves."""
-    copied: bool = False
+    certificate_problem: str = ""
+    """What is wrong with the target's certificates."""
+    encrypted: bool | None = True
+    """Whether the pods' connections to the database are; None: it does not say."""
     answers: dict[str, int] = field(default_factory=dict)
     """The status that an address answers with inside a cluster; 200 otherwise."""
     jobs_end: str = "Complete"
@@ -292,8 +216,12 @@ class World:
     """What the pod that fails once prints while such a Job runs."""
 
     def __post_init__(self) -> None:
-        self.source = FakeCluster(self, "source", {BOSS: 2, REDIS: 1})
+        workloads = {item.key: 2 for item in self.environment.workloads}
+        shared = {item.key: 1 for item in self.environment.shared_workloads}
+        self.source = FakeCluster(self, "source", {**workloads, **shared})
         self.target = FakeCluster(self, "target")
+        self.records = {domain.name: SOURCE_ADDRESS for domain in self.environment.domains}
+        self.keys = {"source": MemoryKeys(), "target": MemoryKeys()}
         self.velero = FakeVelero(self.source.store, self.target.store)
         self.source.store.put(
             workload("billing-guance-intl", "boss"),
@@ -321,7 +249,19 @@ class World:
             self.others["truewatch-1"].store.put(
                 cron_job("kodo", "kodo-billing-report", schedule="0 1 * * *", env=[address, retries])
             )
-        self.stacks = FakeStacks(self)
+        for caller in self.environment.callers:
+            self.others[caller.cluster].store.put(workload(caller.namespace, caller.name))
+            self.others[caller.cluster].replicas[caller.key] = 1
+        self.stacks = FakeStacks(self, initial(self.environment), initial(self.environment))
+
+    @property
+    def record(self) -> str:
+        """What the record of BOSS's domain holds."""
+        return self.records[DOMAIN]
+
+    @record.setter
+    def record(self, content: str) -> None:
+        self.records[DOMAIN] = content
 
     def note(self, event: str) -> None:
         self.events.append(event)
@@ -330,36 +270,49 @@ class World:
         """What `up` brings about."""
         match flips:
             case EdgeFlips():
-                self.record = TARGET_ADDRESS if flips.records[DOMAIN] == "target" else SOURCE_ADDRESS
+                for name, side in flips.records.items():
+                    self.records[name] = TARGET_ADDRESS if side == "target" else SOURCE_ADDRESS
                 self.ttl = 60 if flips.ttl == "lowered" else 300
             case SourceFlips():
                 self.source.replicas.update(flips.replicas)
                 self.forwarding = flips.stragglers == "forward"
-                if flips.stragglers in ("standby", "forward"):
-                    self.source.replicas[FORWARDER] = 2
-                else:
-                    self.source.replicas.pop(FORWARDER, None)
+                for namespace in {domain.service.partition("/")[0] for domain in self.environment.domains}:
+                    if flips.stragglers in ("standby", "forward"):
+                        self.source.replicas[f"{namespace}/landfall-forwarder"] = 2
+                    else:
+                        self.source.replicas.pop(f"{namespace}/landfall-forwarder", None)
             case TargetFlips():
                 self.target.replicas.update(flips.replicas)
 
     def authoritative(self, name: str, record_type: str, zone: str) -> Sequence[DnsAnswer]:
-        return [DnsAnswer("ada.ns.cloudflare.com", (self.record,), self.ttl)]
+        return [DnsAnswer("ada.ns.cloudflare.com", (self.records[name],), self.ttl)]
 
     def ask(self, domain: str, path: str, address: str | None, timeout_seconds: float) -> WebAnswer:
-        at = address or self.record
+        at = address or self.records[domain]
+        key = next(item.key for item in self.environment.workloads if item.domain == domain)
+        forwarder = f"{key.partition('/')[0]}/landfall-forwarder"
         if at == TARGET_ADDRESS:
-            serving = self.target.replicas.get(BOSS, 0) > 0 and not (
-                self.broken_target and self.record == TARGET_ADDRESS
-            )
+            if self.certificate_problem:
+                return WebAnswer(None, 0.01, "bad", certificate_problem=self.certificate_problem)
+            broken = self.broken_target and self.records[domain] == TARGET_ADDRESS
+            serving = self.target.replicas.get(key, 0) > 0 and not broken
         elif self.forwarding:
-            serving = self.source.replicas.get(FORWARDER, 0) > 0 and self.target.replicas.get(BOSS, 0) > 0
+            serving = self.source.replicas.get(forwarder, 0) > 0 and self.target.replicas.get(key, 0) > 0
         else:
-            serving = self.source.replicas[BOSS] > 0
+            serving = self.source.replicas[key] > 0
         return WebAnswer(200 if serving else 503, 0.01)
 
     def connections(self, host: str) -> Sequence[Connection]:
-        count = self.target.replicas.get(BOSS, 0) if self.database_open else 0
-        return [Connection("boss", NAT_ADDRESS)] * count
+        if not self.database_open:
+            return []
+        return [
+            Connection(name, NAT_ADDRESS, name, self.encrypted)
+            for item, name in zip(self.environment.workloads, self.environment.database.names, strict=False)
+            for _ in range(self.target.replicas.get(item.key, 0))
+        ]
+
+    def tls(self, host: str) -> str:
+        return "TLSv1.3 TLS_AES_256_GCM_SHA384"
 
     def arrive(self) -> None:
         """What a restore brings runs with as many pods as it says."""
@@ -370,19 +323,6 @@ class World:
 
     def fetch(self, url: str, timeout_seconds: float) -> bytes:
         return self.velero.fetch(url)
-
-    def move(self, source: Any, target: Any, selection: Selection) -> Moved:
-        key = REDIS if selection.only else BOSS
-        self.target.replicas.setdefault(key, 0)
-        for item in self.source.store.of_kind(CRON_JOBS, selection.namespace):
-            held = {"spec": {**item["spec"], "suspend": True}}
-            self.target.store.put({name: item[name] for name in ("apiVersion", "kind", "metadata")} | held)
-        self.note(f"copied {selection.namespace}")
-        return Moved((f"Deployment {key}",), ())
-
-    def missing(self, source: Any, target: Any, selection: Selection) -> Sequence[str]:
-        key = REDIS if selection.only else BOSS
-        return () if key in self.target.replicas else (f"Deployment {key}",)
 
     def take(self, step: str, asked: str, plan_hash: str, round_: int) -> Approval | None:
         """People: they open the database and approve."""
@@ -395,7 +335,7 @@ class World:
     def state(self) -> dict[str, Any]:
         """What counts when two ends of a cutover are compared."""
         return {
-            "record": self.record,
+            "records": dict(self.records),
             "ttl": self.ttl,
             "forwarding": self.forwarding,
             "source": dict(self.source.replicas),
@@ -413,7 +353,7 @@ class World:
             dns=self,
             web=self,
             database=self,
-            mover=self,
+            keys=lambda side: self.keys[side],
             clock=self.clock,
             say=lambda _: None,
             stopping=stopping,
