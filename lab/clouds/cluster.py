@@ -85,6 +85,7 @@ class Cluster:
             try:
                 self.control_plane.kubectl(*look)
             except LabError:
+                self._supervisor.check()  # a process that ended says better what is wrong
                 if attempt == _ROLLOUT_TRIES - 1:
                     raise
             else:

@@ -297,29 +297,24 @@ class ControlPlane:
         )
 
     def _start_proxy(self) -> None:
-        settings = {
-            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
-            "kind": "KubeProxyConfiguration",
-            "mode": "nftables",
-            "hostnameOverride": self.spec.name,
-            "clusterCIDR": POD_RANGE,
-            "detectLocalMode": "ClusterCIDR",
-            "clientConnection": {"kubeconfig": str(self.kubeconfig("proxy"))},
-            "healthzBindAddress": "127.0.0.1:10256",
-            "metricsBindAddress": "127.0.0.1:10249",
-            # the size of the connection table belongs to the machine: zero leaves it alone
-            "conntrack": {
-                "maxPerCore": 0,
-                "min": 0,
-                "tcpEstablishedTimeout": "0s",
-                "tcpCloseWaitTimeout": "0s",
-            },
-        }
-        path = self.folder / "kube-proxy.yaml"
-        path.write_text(yaml.safe_dump(settings))
+        # by flags: a configuration file would be watched, and the machine has few watches for all its labs
         self._supervisor.start(
             self._process("kube-proxy"),
-            [str(self._tools.kube_proxy), f"--config={path}"],
+            [
+                str(self._tools.kube_proxy),
+                f"--kubeconfig={self.kubeconfig('proxy')}",
+                f"--hostname-override={self.spec.name}",
+                "--proxy-mode=nftables",
+                "--detect-local-mode=ClusterCIDR",
+                f"--cluster-cidr={POD_RANGE}",
+                "--healthz-bind-address=127.0.0.1:10256",
+                "--metrics-bind-address=127.0.0.1:10249",
+                # the size of the connection table belongs to the machine: zero leaves it alone
+                "--conntrack-max-per-core=0",
+                "--conntrack-min=0",
+                "--conntrack-tcp-timeout-established=0",
+                "--conntrack-tcp-timeout-close-wait=0",
+            ],
             host=self.spec.host,
             env={"GOMAXPROCS": "1", "PATH": f"{self._tools.nft.parent}:/usr/sbin:/usr/bin:/sbin:/bin"},
         )
