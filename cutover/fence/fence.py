@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cutover.errors import StepError, StepTimeoutError
@@ -74,11 +74,18 @@ class Fence(ABC):
     def is_up(self, session: Session) -> bool:
         """Whether writes are refused now. Raises StepError."""
 
-    def raise_fence(self, session: Session, position_query: str, seconds: float) -> FenceReport:
+    def raise_fence(
+        self,
+        session: Session,
+        position_query: str,
+        seconds: float,
+        mark: Callable[[], None] = lambda: None,
+    ) -> FenceReport:
         """Refuses writes, ends whoever is still connected, and notes the position once all of them are gone.
 
         Args:
             position_query: reads the server's position.
+            mark: called once nobody else writes any more, and before the position is noted.
             seconds: how long all of that may take.
 
         Raises:
@@ -88,6 +95,7 @@ class Fence(ABC):
         self._ended.clear()
         self.refuse_writes(session, seconds)
         self.end_connections(session, begun + seconds)
+        mark()
         position = str(session.value(position_query) or "").replace("\n", "")
         return FenceReport(position, tuple(self._ended), (time.monotonic() - begun) * 1000)
 

@@ -164,7 +164,8 @@ class GrantsFence(Fence):
     """Takes the accounts' rights to write, where a managed server denies read_only. They can still read.
 
     What is revoked can be remembered (`remembered`, without any password) and given back by `admit_writes`.
-    A session keeps the rights that it had when it chose its schema, so all of them are ended.
+    A session keeps the rights on a schema that it had when it chose that, so all sessions are ended; and
+    rights are given back by table first, which sessions that are open by then see at once.
     """
 
     accounts: tuple[str, ...] = ()
@@ -205,6 +206,15 @@ class GrantsFence(Fence):
 
     def admit_writes(self, session: Session) -> None:
         """See Fence."""
+        for schema, table in session.rows(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES "
+            "WHERE TABLE_SCHEMA IN %s AND TABLE_TYPE = 'BASE TABLE'",
+            (self.schemas,),
+        ):
+            for entry in self.remembered:
+                if rights := _on_a_table(entry, str(schema)):
+                    place = quoted(str(schema), str(table))
+                    session.execute(f"GRANT {rights} ON {place} TO {_account(entry['account'])}")
         for entry in self.remembered:
             option = " WITH GRANT OPTION" if entry["option"] else ""
             session.execute(
@@ -324,6 +334,16 @@ class SecurityGroup:
                     raise StepError(f"{operation} of {self.group_id} failed: {error}") from error
             except BotoCoreError as error:
                 raise StepError(f"{operation} of {self.group_id} failed: {error}") from error
+
+
+def _on_a_table(entry: dict[str, Any], schema: str) -> str:
+    """The rights to change rows that an account had on all tables of a schema."""
+    pattern = str(entry["on"]).replace("`", "").replace("\\", "")
+    if pattern != f"{schema}.*":
+        return ""
+    rights = entry["rights"]
+    wanted = ("INSERT", "UPDATE", "DELETE")
+    return ", ".join(wanted if "ALL PRIVILEGES" in rights else [each for each in wanted if each in rights])
 
 
 def _source(source: dict[str, Any]) -> str:

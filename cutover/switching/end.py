@@ -10,6 +10,7 @@ from cutover.errors import StepError
 from cutover.fence import Fence
 from cutover.mysql import Server, Session
 from cutover.replication.dialects import Dialect, dialect_of
+from cutover.replication.dms import DmsReplication
 from cutover.replication.native import wait_applied
 
 Side = Literal["source", "target"]
@@ -64,6 +65,9 @@ class Drain(Protocol):
     def prepare(self) -> None:
         """Opens what will be needed; raises StepError where the replication is not healthy."""
 
+    def mark(self) -> None:
+        """Called behind the fence, before the origin's position is noted. Raises StepError."""
+
     def wait(self, position: str, seconds: float) -> None:
         """Waits for a position of the origin. Raises StepError where that takes longer."""
 
@@ -94,6 +98,9 @@ class NativeDrain:
         if not state.healthy:
             raise StepError(f"the replication to {self._replica} does not run: {state.detail}")
 
+    def mark(self) -> None:
+        """See Drain: GTIDs are marks enough."""
+
     def wait(self, position: str, seconds: float) -> None:
         """See Drain."""
         session, dialect = self._open()
@@ -121,4 +128,55 @@ class NativeDrain:
         if self._opened is None:
             session = self._replica.connect(seconds=STATEMENT_SECONDS)
             self._opened = (session, dialect_of(session))
+        return self._opened
+
+
+class DmsDrain:
+    """The drain of a DMS task. Its lag is part of the switch; it must not run beside the way back."""
+
+    def __init__(self, task: DmsReplication, origin: Server, replica: Server) -> None:
+        """`origin` is with a user whom the fence lets write, as a marker is written behind it."""
+        self._task = task
+        self._origin = origin
+        self._replica = replica
+        self._opened: tuple[Session, Session] | None = None
+        self._marker: str | None = None
+
+    def prepare(self) -> None:
+        """See Drain."""
+        for session in self._open():
+            session.ping()
+        state = self._task.state()
+        if not state.healthy:
+            raise StepError(f"the DMS task to {self._replica} is not healthy: {state.detail}")
+
+    def mark(self) -> None:
+        """Writes the marker that `wait` waits for: behind the fence, and before the position is noted."""
+        self._marker = self._task.write_marker(self._open()[0])
+
+    def wait(self, position: str, seconds: float) -> None:
+        """See Drain: waits for the marker, which was written last of all."""
+        if self._marker is None:
+            raise StepError(f"no marker was written before {position}: there is nothing to wait for")
+        self._task.wait_for_marker(self._open()[1], self._marker, seconds)
+
+    def stop(self) -> None:
+        """See Drain. A task takes a minute to stop: it has nothing to carry by then, and stops later."""
+
+    def resume(self) -> None:
+        """See Drain."""
+        self._marker = None
+
+    def close(self) -> None:
+        """See Drain."""
+        for session in self._opened or ():
+            session.close()
+        self._opened = None
+
+    def _open(self) -> tuple[Session, Session]:
+        if self._opened is None:
+            self._opened = (
+                self._origin.connect(seconds=STATEMENT_SECONDS),
+                self._replica.connect(seconds=STATEMENT_SECONDS),
+            )
         return self._opened

@@ -195,7 +195,10 @@ class Switch:
         self._record.note("fencing")
         start = time.monotonic()
         report = self._old.fence.raise_fence(
-            self._old.session, self._old.position_query, within(limits.fence, "the fence was up")
+            self._old.session,
+            self._old.position_query,
+            within(limits.fence, "the fence was up"),
+            self._drain.mark,
         )
         took["fence"] = (time.monotonic() - start) * 1000
         self._record.note("fenced", position=report.position)

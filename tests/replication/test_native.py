@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ def replicating(databases: Databases) -> Databases:
     forward.start()
     with source.session() as session:
         session.execute(TABLE)
+    forward.wait_applied(forward.position(), SECONDS)
     return databases
 
 
@@ -230,6 +232,46 @@ def test_a_writer_who_may_pass_the_fence_is_named_ended_and_noticed(replicating:
     finally:
         with source.session(None) as owner:
             owner.execute("DROP USER rogue@'%'")
+
+
+def test_a_session_that_is_open_already_may_write_as_soon_as_the_grants_are_back(
+    replicating: Databases,
+) -> None:
+    """Pods that wait for a promotion hold connections; rights on a schema alone would not reach those."""
+    source, _ = replicating
+    fence = fences(source)["grants"]
+    with source.server().connect() as session:
+        fence.raise_fence(session, POSITION, SECONDS)
+        with source.server("app").connect(SCHEMA) as waiting:
+            assert waiting.value("SELECT COUNT(*) FROM records") == 0
+            with pytest.raises(DatabaseError, match="denied"):
+                waiting.execute("INSERT INTO records (client) VALUES ('refused')")
+
+            fence.lower(session)
+
+            waiting.execute("INSERT INTO records (client) VALUES ('taken')")
+        with source.server("app").connect(SCHEMA) as fresh:
+            fresh.execute("ALTER TABLE records ADD COLUMN further INT")
+
+
+def test_what_the_grants_fence_took_can_be_given_back_by_another_program(replicating: Databases) -> None:
+    source, _ = replicating
+    with source.server().connect() as session:
+        before = session.rows("SHOW GRANTS FOR app@'%'")
+        first = fences(source)["grants"]
+        assert isinstance(first, GrantsFence)
+        first.raise_fence(session, POSITION, SECONDS)
+        kept = json.loads(json.dumps(first.remembered))
+        assert PASSWORD not in str(kept)
+        assert "IDENTIFIED" not in str(kept)
+
+        second = fences(source)["grants"]
+        assert isinstance(second, GrantsFence)
+        second.remembered = kept
+        second.lower(session)
+
+        # MariaDB lists the rights of a grant in an order of its own
+        assert {line for (line,) in before} <= {line for (line,) in session.rows("SHOW GRANTS FOR app@'%'")}
 
 
 def test_the_reverse_applier_passes_the_fence(replicating: Databases) -> None:

@@ -287,7 +287,13 @@ class NoGate(Gates):
 class NoFence(ReadOnlyFence):
     """Refuses nothing; says that it does."""
 
-    def raise_fence(self, session: Session, position_query: str, seconds: float) -> FenceReport:
+    def raise_fence(
+        self,
+        session: Session,
+        position_query: str,
+        seconds: float,
+        mark: Callable[[], None] = lambda: None,
+    ) -> FenceReport:
         return FenceReport(str(session.value(position_query)), (), 0.0)
 
 
