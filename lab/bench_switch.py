@@ -48,7 +48,12 @@ def main() -> int:
         run = armed_native(world, rate, count)
         say(f"{count} times the bare statements")
         floor = bare_statements(world, count)
-    found = {"runs": [run], "floor": floor, "rate": rate, "versions": {"databases": "MariaDB"}}
+    found: dict[str, Any] = {
+        "runs": [run],
+        "floor": floor,
+        "rate": rate,
+        "versions": {"databases": "MariaDB"},
+    }
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     for each in found["runs"]:

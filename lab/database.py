@@ -34,6 +34,8 @@ user = root
 datadir = {data}
 socket = {socket}
 pid_file = {folder}/mariadb.pid
+# of its own: at its start a server removes temporary tables there, also those of other servers
+tmpdir = {folder}/tmp
 init_file = {init}
 bind_address = 0.0.0.0
 port = {port}
@@ -140,6 +142,7 @@ class HuaweiDatabase:
     def start(self) -> None:
         """Installs the data directory if it is absent, and starts the server. Raises LabError."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self._folder / "tmp").mkdir(exist_ok=True, mode=0o700)
         data = self._folder / "data"
         if not data.exists():
             self._install(data)

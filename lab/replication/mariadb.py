@@ -101,7 +101,7 @@ class MariaDb:
             session.execute("SET GLOBAL gtid_slave_pos = ''")
 
     def _install(self) -> None:
-        self.folder.mkdir(parents=True)
+        (self.folder / "tmp").mkdir(parents=True)
         self.ca.write_bytes(self.authority.certificate)
         self.authority.server(self.name, [LOOPBACK]).write(self.folder, "server")
         accounts = [
@@ -124,6 +124,7 @@ class MariaDb:
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 f"--datadir={self.folder}/data",
+                f"--tmpdir={self.folder}/tmp",
             ],
             check=True,
             capture_output=True,
@@ -142,6 +143,8 @@ class MariaDb:
             "--no-defaults",
             "--user=root",
             f"--datadir={self.folder}/data",
+            # of its own: at its start a server removes temporary tables there, also those of other servers
+            f"--tmpdir={self.folder}/tmp",
             f"--socket={self.folder}/s",
             f"--pid-file={self.folder}/pid",
             f"--bind-address={LOOPBACK}",

@@ -41,7 +41,14 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
     )
     port = free_port()
     login = Login(LOOPBACK, port, "boss", "boss", PASSWORD)
-    options = [f"--datadir={data}", f"--socket={folder}/s", f"--pid-file={folder}/pid", f"--init-file={init}"]
+    temporary = tmp_path_factory.mktemp("temporary")
+    options = [
+        f"--datadir={data}",
+        f"--tmpdir={temporary}",
+        f"--socket={folder}/s",
+        f"--pid-file={folder}/pid",
+        f"--init-file={init}",
+    ]
     server = [
         f"--bind-address={LOOPBACK}",
         f"--port={port}",

@@ -31,8 +31,8 @@ class Dms:
         self._name = uuid.uuid4().hex[:8]  # the API's store outlives a test
         known = {"region_name": REGION, "endpoint_url": url}
         known |= {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
-        self.client: Any = boto3.client("dms", **known)  # type: ignore[call-overload]
-        secrets: Any = boto3.client("secretsmanager", **known)  # type: ignore[call-overload]
+        self.client: Any = boto3.client("dms", **known)
+        secrets: Any = boto3.client("secretsmanager", **known)
         instance = self.client.create_replication_instance(
             ReplicationInstanceIdentifier=self._name, ReplicationInstanceClass="dms.t3.medium"
         )
