@@ -11,7 +11,7 @@ import yaml
 
 from lab.world import LabError
 
-_COPIED = ("__main__.py", "Pulumi.yaml", "stacks", "components")
+_COPIED = ("__main__.py", "Pulumi.yaml", "stacks", "components", "policy")
 
 Overlay = Mapping[tuple[str | int, ...], object]
 """Values by their path below `landfall:environment`."""
