@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -146,7 +146,9 @@ def preview_command(context: typer.Context, as_json: Json = False) -> None:
 @app.command("run")
 def run(
     context: typer.Context,
-    to: Annotated[str | None, typer.Option(help="Go to the end of this stage; otherwise to the end.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Go to the end of this stage or phase; otherwise to the end.")
+    ] = None,
     adopt_plan: Annotated[bool, typer.Option(help="Go on although plan or settings have changed.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -158,7 +160,8 @@ def run(
 def rollback(
     context: typer.Context,
     to: Annotated[
-        str | None, typer.Option(help="Undo what came after the end of this stage; otherwise everything.")
+        str | None,
+        typer.Option(help="Undo what came after the end of this stage or phase; otherwise everything."),
     ] = None,
     adopt_plan: Annotated[bool, typer.Option(help="Go on although plan or settings have changed.")] = False,
     as_json: Json = False,
@@ -170,7 +173,7 @@ def rollback(
 def _work(session: Session, heading: Heading, *, adopt: bool, as_json: bool) -> None:
     plan = session.plan()
     if heading.until is not None:
-        plan.stage(heading.until)
+        heading = replace(heading, until=plan.stage(heading.until).id)
     output = Output(as_json=as_json)
     try:
         result = _run_plan(session, plan, heading, adopt=adopt, output=output)
@@ -289,7 +292,7 @@ def audit(context: typer.Context, as_json: Json = False) -> None:
         "epochs": max(record.epoch for record in contents.records),
         "unfinished_bytes": contents.torn,
     }
-    text = f"{found['records']} records of {found['epochs']} runners, unbroken up to {contents.head}"
+    text = f"records: {found['records']}, runners: {found['epochs']}, unbroken up to {contents.head}"
     typer.echo(_json(found) if as_json else text)
 
 

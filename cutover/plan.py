@@ -74,6 +74,8 @@ class Stage:
 
     id: str
     title: str
+    phase: str = ""
+    """The document's phase that it belongs to, where that has phases."""
     steps: tuple[Step, ...]
 
 
@@ -124,13 +126,17 @@ class Plan:
             f"plan {self.id} has no step {step_id!r}; its steps are {', '.join(s.id for s in self.steps)}"
         )
 
-    def stage(self, stage_id: str) -> Stage:
-        """Raises PlanError where there is no such stage."""
-        for stage in self.stages:
-            if stage.id == stage_id:
+    def stage(self, name: str) -> Stage:
+        """The stage of that id, or a phase's last one. Raises PlanError where there is neither."""
+        for stage in reversed(self.stages):
+            if name in (stage.id, stage.phase):
                 return stage
-        names = ", ".join(stage.id for stage in self.stages)
-        raise PlanError(f"plan {self.id} has no stage {stage_id!r}; its stages are {names}")
+        stages = ", ".join(stage.id for stage in self.stages)
+        phases = ", ".join(dict.fromkeys(stage.phase for stage in self.stages if stage.phase))
+        raise PlanError(
+            f"plan {self.id} has no stage {name!r}; its stages are {stages}"
+            + (f", its phases {phases}" if phases else "")
+        )
 
     def stage_of(self, step_id: str) -> Stage:
         """The stage that a step belongs to. Raises PlanError."""
@@ -139,16 +145,16 @@ class Plan:
                 return stage
         raise PlanError(f"plan {self.id} has no step {step_id!r}")
 
-    def through(self, stage_id: str | None) -> tuple[Step, ...]:
-        """The steps up to the end of a stage; all of them for None. Raises PlanError."""
-        if stage_id is None:
+    def through(self, name: str | None) -> tuple[Step, ...]:
+        """The steps up to the end of a stage or phase; all of them for None. Raises PlanError."""
+        if name is None:
             return self.steps
-        last = self.stages.index(self.stage(stage_id))
+        last = self.stages.index(self.stage(name))
         return tuple(step for stage in self.stages[: last + 1] for step in stage.steps)
 
-    def beyond(self, stage_id: str | None) -> tuple[Step, ...]:
-        """The steps behind the end of a stage; all of them for None. Raises PlanError."""
-        kept = () if stage_id is None else self.through(stage_id)
+    def beyond(self, name: str | None) -> tuple[Step, ...]:
+        """The steps behind the end of a stage or phase; all of them for None. Raises PlanError."""
+        kept = () if name is None else self.through(name)
         return self.steps[len(kept) :]
 
 
@@ -180,6 +186,8 @@ def check_plan(plan: Plan) -> tuple[str, ...]:
 def _problems(plan: Plan) -> Iterator[str]:
     yield from _repeated("stage", [stage.id for stage in plan.stages])
     yield from _repeated("step", [step.id for step in plan.steps])
+    for phase in sorted({stage.phase for stage in plan.stages} & {stage.id for stage in plan.stages}):
+        yield f"phase {phase}: a stage has the same name"
     for stage in plan.stages:
         if not stage.steps:
             yield f"stage {stage.id}: has no steps"

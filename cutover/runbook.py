@@ -20,7 +20,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f'"{plan.document.title}".'
     for number, stage in enumerate(plan.stages, 1):
         yield ""
-        yield f"## {number}. {stage.id}: {stage.title}"
+        phase = f" ({stage.phase})" if stage.phase else ""
+        yield f"## {number}. {stage.id}: {stage.title}{phase}"
         for step in stage.steps:
             yield ""
             yield from _step(step, plan)

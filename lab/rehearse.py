@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from cutover.errors import CutoverError
+from cutover.plans.parts import PHASE_1
 from cutover.session import Session
 from lab import topology
 from lab.clouds import DOMAIN, Clouds
@@ -36,6 +38,8 @@ _COOL_DOWN_SECONDS = 10.0
 def rehearse(options: Options) -> int:
     """Rehearse as `options` say; 0 if the outcome is the wanted one and no client saw a failure."""
     progress = Clock()
+    if options.until:
+        Session.at(REPOSITORY, ENVIRONMENT, options.plan).plan().stage(options.until)
     with lab_folder(keep=options.keep) as folder:
         clouds = Clouds(folder, find_tools(), ttl_divisor=options.ttl_divisor, progress=progress)
         clouds.start()
@@ -141,11 +145,16 @@ class _Rehearsal:
         world = World(self._clouds, self._moved, self._scene.pulumi, self._progress)
         if self._options.then == "rollback":
             yield from world.wrong_on_the_source(self._before)
-        elif self._options.until is None:
+        elif self._moved_whole():
             yield from world.wrong_on_the_target()
         yield from world.wrong_in_previews(self._scene.stacks)
         if self._options.then == "rollback":
             yield from world.wrong_after_destroy(SOURCE, TARGET)
+
+    def _moved_whole(self) -> bool:
+        """Whether the services were to be on the target at the end."""
+        plan = self._session.plan()
+        return len(plan.through(PHASE_1)) <= len(plan.through(self._options.until))
 
     def _python(self, *arguments: str) -> None:
         argv = [sys.executable, "-m", *arguments]
@@ -161,6 +170,6 @@ def main() -> int:
         if not inside_world():
             return enter([sys.executable, "-m", "lab", "rehearse"])
         return rehearse(options)
-    except LabError as error:
+    except (LabError, CutoverError) as error:
         sys.stderr.write(f"rehearsal: {error}\n")
         return 1

@@ -53,7 +53,7 @@ class AwaitCallers(Look):
                 "each to its domain and restart it; or approve, which accepts that these callers fail"
             )
             if text != said:
-                context.say(f"{context.step} waits for {len(left)} callers: {text}")
+                context.say(f"{context.step} waits for callers ({len(left)}): {text}")
                 context.say(
                     f"to accept them as they are: cutover approve {context.step} --as NAME --note TEXT"
                 )

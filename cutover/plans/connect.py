@@ -10,7 +10,7 @@ from cutover.actions.remember import REPLICAS
 from cutover.conditions.database_tls import DatabaseTls
 from cutover.conditions.live_connections import LiveConnections
 from cutover.plan import Keep, Stage, Step, Undo
-from cutover.plans.parts import CHANGES_NOTHING, HUAWEI, MARGIN_SECONDS, OPERATOR, Parts
+from cutover.plans.parts import CHANGES_NOTHING, HUAWEI, MARGIN_SECONDS, OPERATOR, PHASE_1, Parts
 
 
 def connect(parts: Parts) -> Stage:
@@ -21,6 +21,7 @@ def connect(parts: Parts) -> Stage:
     return Stage(
         id="connect",
         title="The target's pods run, on the source's database",
+        phase=PHASE_1,
         steps=(
             Step(
                 id="open-database",

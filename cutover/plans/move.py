@@ -7,7 +7,7 @@ from cutover.conditions.objects_arrived import ObjectsArrived
 from cutover.conditions.velero_ready import VeleroReady
 from cutover.errors import PlanError
 from cutover.plan import Keep, Stage, Step
-from cutover.plans.parts import MARGIN_SECONDS, OPERATOR, Parts
+from cutover.plans.parts import MARGIN_SECONDS, OPERATOR, PHASE_1, Parts
 from stacks.settings import VeleroSettings
 
 _VELERO_SECONDS = 1800.0
@@ -25,6 +25,7 @@ def move(parts: Parts) -> Stage:
     return Stage(
         id="move",
         title="The services' objects arrive on the target, where nothing of them runs yet",
+        phase=PHASE_1,
         steps=(
             Step(
                 id="move-objects",

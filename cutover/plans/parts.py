@@ -22,6 +22,7 @@ from stacks.settings.buffers import HttpBuffer, RedisStreamBuffer
 OPERATOR = "Operator"
 HUAWEI = "Owner of the Huawei account"
 CALLERS = "Owners of the callers"
+PHASE_1 = "phase-1"
 FORWARDER = "landfall-forwarder"
 """The name that the stack `source` gives to what sends stragglers on."""
 CHANGES_NOTHING = Keep("it changes nothing")

@@ -17,7 +17,7 @@ from cutover.conditions.preflight import (
     StackAnswers,
 )
 from cutover.plan import Keep, Stage, Step, Undo
-from cutover.plans.parts import CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, Parts
+from cutover.plans.parts import CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, PHASE_1, Parts
 
 
 def prepare(parts: Parts) -> Stage:
@@ -27,6 +27,7 @@ def prepare(parts: Parts) -> Stage:
     return Stage(
         id="prepare",
         title="Nothing that users could notice: look, remember, lower the TTL",
+        phase=PHASE_1,
         steps=(
             Step(
                 id="preflight",

@@ -8,7 +8,7 @@ from cutover.actions.flip_stack import UPDATES, Expected, Flip, FlipStack, Remem
 from cutover.actions.remember import REPLICAS
 from cutover.actions.schedules import HandOverSchedules
 from cutover.plan import Stage, Step, Undo
-from cutover.plans.parts import CALLERS, CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, Parts
+from cutover.plans.parts import CALLERS, CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, PHASE_1, Parts
 from cutover.ports import Side
 
 
@@ -17,6 +17,7 @@ def quiesce(parts: Parts) -> Stage:
     return Stage(
         id="quiesce",
         title="The source serves nobody any more, and its ingress sends stragglers on",
+        phase=PHASE_1,
         steps=(
             Step(
                 id="await-callers",

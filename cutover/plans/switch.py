@@ -10,7 +10,7 @@ from cutover.actions.soak import Soak
 from cutover.conditions.in_cluster import AnswersInCluster
 from cutover.conditions.workloads import WorkloadReady
 from cutover.plan import Stage, Step, Undo
-from cutover.plans.parts import CALLERS, CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, Parts
+from cutover.plans.parts import CALLERS, CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, PHASE_1, Parts
 from stacks.settings import CallerSettings, DomainSettings, WorkloadName
 
 
@@ -23,6 +23,7 @@ def switch(parts: Parts) -> Stage:
     return Stage(
         id="switch",
         title="Users are sent to the target, domain by domain, and the callers that are known with them",
+        phase=PHASE_1,
         steps=(
             *(step for domain in parts.environment.domains for step in _domain(parts, domain)),
             *(_callers(parts, name) for name in clusters),

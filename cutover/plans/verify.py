@@ -9,7 +9,7 @@ from cutover.actions.confirm import Confirm
 from cutover.actions.report_now import ReportNow, SeeRetries
 from cutover.conditions.in_cluster import AnswersInCluster
 from cutover.plan import Keep, Stage, Step
-from cutover.plans.parts import CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, Parts
+from cutover.plans.parts import CHANGES_NOTHING, MARGIN_SECONDS, OPERATOR, PHASE_1, Parts
 from stacks.settings import CronJobReport, HttpInCluster
 
 _REPORTED = Keep("a report that was made stays made")
@@ -20,6 +20,7 @@ def verify(parts: Parts) -> Stage:
     return Stage(
         id="verify",
         title="Whoever depends on the services is served by the target",
+        phase=PHASE_1,
         steps=(*_reports(parts), *_answers(parts), _seen(parts)),
     )
 

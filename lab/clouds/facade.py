@@ -38,7 +38,7 @@ Progress = Callable[[str], None]
 class Clouds:
     """The source cloud, the target cloud, the callers' clusters, and an operator's place to reach them from.
 
-    `folder` is the lab's own; `ttl_divisor` shortens the TTLs that DNS answers.
+    `folder` is the lab's own; `ttl_divisor` shortens the TTLs that DNS answers, and the soaks.
     """
 
     def __init__(self, folder: Path, tools: Tools, *, ttl_divisor: int, progress: Progress) -> None:
@@ -58,6 +58,7 @@ class Clouds:
         self.database = HuaweiDatabase(
             self.world, self.supervisor, tools, folder / "huawei-rds", self._database_tls()
         )
+        self._ttl_divisor = ttl_divisor
         self.internet = Internet(folder, self.supervisor, ttl_divisor=ttl_divisor)
         self.workloads = Workloads(self.database, self._web_authority, self._database_authority.certificate)
         self.clusters = {place: self._cluster(place) for place in PLACES}
@@ -147,6 +148,7 @@ class Clouds:
         found: dict[tuple[str | int, ...], object] = {
             ("cloudflare", "zones", ZONE): self.internet.zone_id,
             ("database", "source", "eip"): topology.DATABASE_EIP,
+            ("cutover", "soak_seconds"): settings["cutover"]["soak_seconds"] / self._ttl_divisor,
         }
         for index, domain in enumerate(settings["domains"]):
             found["domains", index, "record_id"] = self.internet.record_ids[domain["name"]]

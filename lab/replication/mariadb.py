@@ -101,7 +101,7 @@ class MariaDb:
             session.execute("SET GLOBAL gtid_slave_pos = ''")
 
     def _install(self) -> None:
-        (self.folder / "tmp").mkdir(parents=True)
+        (self.folder / "temporary").mkdir(parents=True)
         self.ca.write_bytes(self.authority.certificate)
         self.authority.server(self.name, [LOOPBACK]).write(self.folder, "server")
         accounts = [
@@ -124,7 +124,7 @@ class MariaDb:
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 f"--datadir={self.folder}/data",
-                f"--tmpdir={self.folder}/tmp",
+                f"--tmpdir={self.folder}/temporary",
             ],
             check=True,
             capture_output=True,
@@ -144,7 +144,7 @@ class MariaDb:
             "--user=root",
             f"--datadir={self.folder}/data",
             # of its own: at its start a server removes temporary tables there, also those of other servers
-            f"--tmpdir={self.folder}/tmp",
+            f"--tmpdir={self.folder}/temporary",
             f"--socket={self.folder}/s",
             f"--pid-file={self.folder}/pid",
             f"--bind-address={LOOPBACK}",

@@ -192,3 +192,21 @@ def test_the_runbook_names_every_step_with_owner_and_way_back(plan: Plan) -> Non
         "lower-ttl",
     ]
     assert sorted(order, key=back.index) == order
+
+
+def test_a_phase_is_gone_to_by_its_last_stage(environment: Environment) -> None:
+    plan = build_plan("boss-corestone", environment)
+
+    assert plan.stage("phase-1").id == "verify"
+    assert plan.through("phase-1") == plan.through("verify")
+    with pytest.raises(PlanError, match="no stage 'phase-7'; its stages are prepare, .* its phases phase-1"):
+        plan.stage("phase-7")
+
+
+def test_a_stage_that_has_a_phases_name_is_a_problem(environment: Environment) -> None:
+    plan = build_plan("boss-corestone", environment)
+    renamed = replace(plan.stages[0], id="phase-1")
+
+    found = check_plan(replace(plan, stages=(renamed, *plan.stages[1:])))
+
+    assert "phase phase-1: a stage has the same name" in found
