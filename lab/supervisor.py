@@ -106,10 +106,20 @@ class Supervisor:
         if code != 0:
             raise LabError(f"{name} ended with code {code}:\n{_tail(supervised.log)}")
 
-    def stop_all(self) -> None:
-        """End everything, last started first."""
-        for name in reversed(list(self._running)):
-            self.stop(name)
+    def stop_all(self, *, grace: float = 5.0) -> None:
+        """End everything at once, last started first; by SIGKILL what is left after `grace` seconds."""
+        stopping = [found.process for found in reversed(self._running.values())]
+        self._running.clear()
+        for process in stopping:
+            if process.poll() is None:
+                _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        for process in stopping:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _signal_group(process, signal.SIGKILL)
+                process.wait()
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the process group of `name`."""
