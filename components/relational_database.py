@@ -10,7 +10,9 @@ from components.settings.engines import RelationalEngine
 from components.settings.relational import RelationalDatabaseSettings
 
 LOGS: dict[RelationalEngine, tuple[str, ...]] = {
-    "mysql": ("error", "slowquery"),
+    # The general log is exported and empty: it writes every statement down with its values. The parameter
+    # `general_log` turns it on.
+    "mysql": ("audit", "error", "general", "slowquery"),
     "postgres": ("postgresql", "upgrade"),
 }
 PARAMETERS: dict[RelationalEngine, dict[str, str]] = {
@@ -34,6 +36,8 @@ PARAMETERS: dict[RelationalEngine, dict[str, str]] = {
         "log_disconnections": "1",
     },
 }
+AUDITED = {"SERVER_AUDIT_EVENTS": "CONNECT,QUERY_DDL,QUERY_DCL", "SERVER_AUDIT_EXCL_USERS": "rdsadmin"}
+"""What MySQL's audit log holds: who came and went, and who changed the schema or the grants; no data."""
 STATIC = {
     "gtid-mode",
     "enforce_gtid_consistency",
@@ -166,6 +170,29 @@ class RelationalDatabase(pulumi.ComponentResource):
             opts=self._child,
         )
 
+    def _option_group(self) -> rds.OptionGroup | None:
+        """What MySQL's audit log takes; PostgreSQL has no such option."""
+        settings = self._settings
+        if settings.engine != "mysql":
+            return None
+        return rds.OptionGroup(
+            self._name,
+            option_group_description=f"The database {self._name}",
+            engine_name=settings.engine,
+            major_engine_version=settings.major_version,
+            options=[
+                {
+                    "option_name": "MARIADB_AUDIT_PLUGIN",
+                    "option_settings": [
+                        {"name": name, "value": value} for name, value in sorted(AUDITED.items())
+                    ],
+                }
+            ],
+            # A snapshot belongs to its instance's option group, and AWS deletes no group that has one.
+            skip_destroy=settings.final_snapshot,
+            opts=self._child,
+        )
+
     def _instance(
         self,
         key: kms.Key,
@@ -202,6 +229,7 @@ class RelationalDatabase(pulumi.ComponentResource):
             )
             for log in logs
         ]
+        options = self._option_group()
         return rds.Instance(
             self._name,
             identifier=self._name,
@@ -224,6 +252,7 @@ class RelationalDatabase(pulumi.ComponentResource):
             db_subnet_group_name=subnets.name,
             vpc_security_group_ids=[group.id],
             parameter_group_name=self._parameter_group().name,
+            option_group_name=None if options is None else options.name,
             ca_cert_identifier="rds-ca-rsa2048-g1",
             backup_retention_period=settings.backup_retention_days,
             backup_window=settings.backup_window,

@@ -52,6 +52,10 @@ class StackReport:
     """What a preview right after `up` would do; empty: nothing."""
     drift: list[str] = field(default_factory=list)
     """What a refresh right after `up` found; empty: nothing."""
+    policy_violations: list[str] = field(default_factory=list)
+    """What `pulumi preview --policy-pack policy` does not let through, all values known; empty: nothing."""
+    policy_notes: list[str] = field(default_factory=list)
+    """What the pack only shows: exceptions of the settings, and what it could not judge."""
     outside_change: str = ""
     """What was changed behind Pulumi's back."""
     outside_change_found: bool = False
@@ -67,6 +71,7 @@ class StackReport:
         found = {
             f"a preview after `up` shows {self.changes_after_up}": bool(self.changes_after_up),
             f"a refresh after `up` shows {self.drift}": bool(self.drift),
+            f"the policy pack does not let through {self.policy_violations}": bool(self.policy_violations),
             f"refresh did not find: {self.outside_change}": not self.outside_change_found,
             f"`up` did not put right: {self.outside_change}": not self.outside_change_healed,
             "it is protected, and `destroy` did not say how it is done": self.refuses_destroy is False,
@@ -147,6 +152,7 @@ class Estate:
         made.resources = len(self._resources(stack))
         made.changes_after_up = self._changes(stack)
         made.drift = self._drift(stack)
+        self._judge(stack, made)
         self._progress(f"{stack}: {made.resources} resources in {made.up_seconds} s")
         if stack in OUTSIDE:
             self._change_from_outside(stack, made)
@@ -250,6 +256,30 @@ class Estate:
         told = json.loads(self._pulumi("preview", "--json", "--stack", stack))
         return {kind: count for kind, count in told["changeSummary"].items() if kind not in QUIET}
 
+    def _judge(self, stack: str, made: StackReport) -> None:
+        """Runs the policy pack on the stack."""
+
+        def note(event: automation.EngineEvent) -> None:
+            if (found := event.policy_event) is not None:
+                mandatory = found.enforcement_level == "mandatory"
+                kept = made.policy_violations if mandatory else made.policy_notes
+                kept.append(" ".join(line for line in found.message.split("\n") if line))
+
+        try:
+            self._stack(stack).preview(policy_packs=[str(self._project / "policy")], on_event=note)
+        except automation.CommandError as error:
+            if not made.policy_violations:
+                raise LabError(f"the policy pack did not judge {stack}: {error}") from error
+
+    def _stack(self, stack: str) -> automation.Stack:
+        """The stack by the Automation API: the command's own `--json` does not say all that its events do."""
+        workspace = automation.LocalWorkspace(
+            work_dir=str(self._project),
+            env_vars=self._world.environment(),
+            pulumi_command=automation.PulumiCommand(root=str(self._world.folder)),
+        )
+        return automation.Stack.select(stack, workspace)
+
     def _drift(self, stack: str) -> list[str]:
         """Which resources a refresh finds changed."""
         found: list[str] = []
@@ -261,13 +291,7 @@ class Estate:
                     properties = ", ".join(sorted(metadata.detailed_diff or metadata.diffs or ()))
                     found.append(f"{_named(metadata.op.value, metadata.urn)}: {properties}")
 
-        # The command's own `--json` does not say what a refresh found.
-        workspace = automation.LocalWorkspace(
-            work_dir=str(self._project),
-            env_vars=self._world.environment(),
-            pulumi_command=automation.PulumiCommand(root=str(self._world.folder)),
-        )
-        automation.Stack.select(stack, workspace).preview_refresh(on_event=note)
+        self._stack(stack).preview_refresh(on_event=note)
         return sorted(found)
 
     def _pulumi(self, *arguments: str) -> str:

@@ -91,8 +91,10 @@ KEYS = Kind("kms", "list_keys", "Keys[].KeyId")
 SNAPSHOTS = (
     Kind("rds", "describe_db_snapshots", "DBSnapshots[?SnapshotType == 'manual'].DBSnapshotIdentifier"),
     Kind("elasticache", "describe_snapshots", "Snapshots[].SnapshotName"),
+    Kind("rds", "describe_option_groups", "OptionGroupsList[].OptionGroupName"),
 )
-"""What the settings want to be left: the data of databases and caches that are deleted."""
+"""What the settings want to be left: the data of databases and caches that are deleted, and the option groups
+that a database's snapshots belong to, which AWS deletes no earlier than those."""
 
 Inventory = frozenset[str]
 """Resources, each as its type and its id."""

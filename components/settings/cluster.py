@@ -6,16 +6,16 @@ from pydantic import Field, field_validator, model_validator
 
 from components.settings.access import ClusterAccess, PodRole
 from components.settings.base import AwsName, FieldsError, Ipv4Network, Model
-from components.settings.engines import KUBERNETES_STANDARD_SUPPORT
+from components.settings.engines import KUBERNETES_DEFAULT, KUBERNETES_STANDARD_SUPPORT
 
 
 class NodeGroupSettings(Model):
     """The managed node group that carries the workloads; counts are of nodes."""
 
-    instance_types: Annotated[tuple[str, ...], Field(min_length=1)]
-    minimum: Annotated[int, Field(ge=1)]
-    maximum: Annotated[int, Field(ge=1)]
-    desired: Annotated[int, Field(ge=1)]
+    instance_types: Annotated[tuple[str, ...], Field(min_length=1)] = ("m7i.large",)
+    minimum: Annotated[int, Field(ge=1)] = 2
+    maximum: Annotated[int, Field(ge=1)] = 6
+    desired: Annotated[int, Field(ge=1)] = 3
     disk_gib: Annotated[int, Field(ge=20, le=16384)] = 80
 
     @model_validator(mode="after")
@@ -31,9 +31,9 @@ class ClusterSettings(Model):
     """An EKS cluster, reachable from inside its VPC alone unless `public_access_cidrs` says otherwise."""
 
     name: AwsName
-    version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$")]
+    version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$")] = KUBERNETES_DEFAULT
     """The Kubernetes version, quoted: "1.35"."""
-    node_group: NodeGroupSettings
+    node_group: NodeGroupSettings = NodeGroupSettings()
     public_access_cidrs: tuple[Ipv4Network, ...] = ()
     """Networks that may reach the API server from the internet; empty: it has no public endpoint."""
     access: tuple[ClusterAccess, ...] = ()

@@ -52,14 +52,24 @@ CACHE: dict[CacheEngine, dict[str, Release]] = {
         "8.2": Release("valkey8"),
     },
 }
+RELATIONAL_DEFAULT: dict[RelationalEngine, str] = {"mysql": "8.4", "postgres": "17"}
+CACHE_DEFAULT: dict[CacheEngine, str] = {"redis": "7.1", "valkey": "8.2"}
+"""By engine, the version that new databases and caches have where the settings name none."""
 REPLICATION_ENGINES = ("3.5.4", "3.6.1")
 """DMS engine versions that new instances can have."""
 KUBERNETES_STANDARD_SUPPORT = {
-    "1.33": date(2026, 7, 29),
     "1.34": date(2026, 12, 2),
     "1.35": date(2027, 3, 27),
 }
 """When the standard support of a Kubernetes version on EKS ends."""
+KUBERNETES_DEFAULT = "1.35"
+"""What a new cluster has where the settings name none: the version with the longest support ahead."""
+
+
+def major_version(engine: RelationalEngine, version: str) -> str:
+    """The major version that a version such as "8.4.7" belongs to."""
+    parts = version.split(".")
+    return ".".join(parts[:2]) if engine == "mysql" else parts[0]
 
 
 def relational_release(engine: RelationalEngine, version: str) -> Release:
@@ -68,8 +78,7 @@ def relational_release(engine: RelationalEngine, version: str) -> Release:
     Raises:
         ValueError: AWS does not offer it; the message lists what it offers.
     """
-    parts = version.split(".")
-    major = ".".join(parts[:2]) if engine == "mysql" else parts[0]
+    major = major_version(engine, version)
     if major not in RELATIONAL[engine]:
         raise ValueError(f"RDS has no {engine} {version}; it has {', '.join(RELATIONAL[engine])}")
     return RELATIONAL[engine][major]

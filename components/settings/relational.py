@@ -1,11 +1,17 @@
 """Settings of an RDS database."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from components.settings.base import FieldsError, Model, Port
-from components.settings.engines import RelationalEngine, Release, relational_release
+from components.settings.engines import (
+    RELATIONAL_DEFAULT,
+    RelationalEngine,
+    Release,
+    major_version,
+    relational_release,
+)
 
 InstanceClass = Annotated[str, Field(pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$")]
 RESERVED_USERS = (
@@ -22,21 +28,26 @@ RESERVED_USERS = (
 PORTS: dict[RelationalEngine, int] = {"mysql": 3306, "postgres": 5432}
 
 
+def _newest(given: dict[str, Any]) -> str:
+    return RELATIONAL_DEFAULT[given["engine"]]
+
+
 class RelationalDatabaseSettings(Model):
     """An RDS instance for MySQL or PostgreSQL, over several zones."""
 
     engine: RelationalEngine
-    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")]
-    """Quoted. "8.4" takes its newest minor version and the automatic upgrades; "8.4.7" stays."""
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")] = Field(default_factory=_newest)
+    """Quoted; by default what is current of the engine. "8.4" takes its newest minor version and the automatic
+    upgrades; "8.4.7" stays."""
     parameter_family: str | None = None
     """None: the family of the version."""
     database_name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
     """The database that is created empty."""
     username: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,15}$")] = "landfall"
     """The master user, whose password RDS keeps and rotates in Secrets Manager."""
-    instance_class: InstanceClass
-    storage_gib: Annotated[int, Field(ge=20, le=65536)]
-    maximum_storage_gib: Annotated[int, Field(ge=20, le=65536)]
+    instance_class: InstanceClass = "db.m7g.large"
+    storage_gib: Annotated[int, Field(ge=20, le=65536)] = 100
+    maximum_storage_gib: Annotated[int, Field(ge=20, le=65536)] = 1000
     """How far storage grows by itself."""
     backup_retention_days: Annotated[int, Field(ge=7, le=35)] = 14
     backup_window: Annotated[str, Field(pattern=r"^\d\d:\d\d-\d\d:\d\d$")] = "18:00-19:00"
@@ -54,6 +65,11 @@ class RelationalDatabaseSettings(Model):
     def release(self) -> Release:
         """What AWS says of the version."""
         return relational_release(self.engine, self.version)
+
+    @property
+    def major_version(self) -> str:
+        """What AWS calls the major engine version, such as 8.4."""
+        return major_version(self.engine, self.version)
 
     @property
     def family(self) -> str:

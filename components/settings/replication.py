@@ -17,7 +17,7 @@ def _offered(version: str) -> str:
 class ReplicationInstanceSettings(Model):
     """The instance that DMS runs its tasks on."""
 
-    instance_class: Annotated[str, Field(pattern=r"^dms\.[a-z0-9]+\.[a-z0-9]+$")]
+    instance_class: Annotated[str, Field(pattern=r"^dms\.[a-z0-9]+\.[a-z0-9]+$")] = "dms.r6i.large"
     version: Annotated[str, AfterValidator(_offered)] = "3.6.1"
     storage_gib: Annotated[int, Field(ge=20, le=6144)] = 100
     multi_az: bool = True
@@ -40,7 +40,7 @@ class ReplicationSettings(Model):
 
     forward: Literal["native", "dms"] = "dms"
     """`native`: the databases' own, set up by the cutover; `dms`: a full load and then changes."""
-    instance: ReplicationInstanceSettings
+    instance: ReplicationInstanceSettings = ReplicationInstanceSettings()
     certificates: CertificateSettings
     source_tls: Literal["verify-full", "verify-ca"] = "verify-full"
     """`verify-ca` for a public address that no certificate names."""

@@ -27,9 +27,8 @@ INSTANCE = "aws:rds/instance:Instance"
 PARAMETERS = "aws:rds/parameterGroup:ParameterGroup"
 SUBNETS = "aws:rds/subnetGroup:SubnetGroup"
 SUBSCRIPTION = "aws:rds/eventSubscription:EventSubscription"
-LOGS = {"mysql": ("error", "slowquery"), "postgres": ("postgresql", "upgrade")}
-"""By engine. RDS.9 asks MySQL for its audit and general logs as well: the first takes an option group, the
-second writes every statement down."""
+LOGS = {"mysql": ("audit", "error", "general", "slowquery"), "postgres": ("postgresql", "upgrade")}
+"""By engine, as RDS.9 asks for them."""
 DEFAULT_ADMINISTRATORS = ("admin", "administrator", "mysql", "postgres", "rdsadmin", "root", "sa")
 TLS = {"mysql": "require_secure_transport", "postgres": "rds.force_ssl"}
 """By the beginning of the parameter group's family, what makes TLS a must."""
@@ -45,6 +44,8 @@ def _logs(resource: Resource) -> Iterator[Finding]:
         yield Failed(f"what logs {engine} has is not known to this control")
     else:
         yield from includes("enabledCloudwatchLogsExports", *LOGS[engine])(resource)
+        if engine == "mysql":  # whose audit log is written by a plugin of its option group
+            yield from is_given("optionGroupName")(resource)
 
 
 def _tls(resource: Resource) -> Iterator[Finding]:
@@ -129,7 +130,10 @@ CONTROLS = (
         _instance(is_true("deletionProtection")),
     ),
     Control(
-        "RDS.9", "A database exports its logs.", "engine, enabledCloudwatchLogsExports", _instance(_logs)
+        "RDS.9",
+        "A database exports its logs.",
+        "engine, enabledCloudwatchLogsExports, optionGroupName",
+        _instance(_logs),
     ),
     Control(
         "RDS.10",

@@ -86,6 +86,8 @@ def translate(error: ValidationError, model: type[BaseModel], data: object) -> l
     """pydantic's errors as problems, in the words of somebody who edits a settings file."""
     problems: list[RawProblem] = []
     for item in error.errors(include_url=False):
+        if item["type"] == "default_factory_not_called":
+            continue  # a default that another wrong key decides
         path = _real_path(item["loc"], data)
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, CrossCheckError):

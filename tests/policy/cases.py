@@ -77,7 +77,9 @@ CASES: dict[str, Case] = {
     "RDS.6": _both(_property(_DB, "monitoringInterval", 0), _property(_DB, "monitoringRoleArn", "")),
     "RDS.8": _property(_DB, "deletionProtection", False),
     "RDS.9": _both(
-        _property(_DB, "enabledCloudwatchLogsExports", [], ["error"]), _property(_DB, "engine", "oracle-ee")
+        _property(_DB, "enabledCloudwatchLogsExports", [], ["error", "slowquery"]),
+        _property(_DB, "engine", "oracle-ee"),
+        _property(_DB, "optionGroupName", ""),
     ),
     "RDS.10": _property(_DB, "iamDatabaseAuthenticationEnabled", False),
     "RDS.11": _property(_DB, "backupRetentionPeriod", 0, 6),

@@ -14,10 +14,20 @@ import yaml
 
 from policy.judgement import Resource
 from stacks import builder_for
+from stacks.settings import CallerFlips, EdgeFlips, Flips, SourceFlips, TargetFlips
 from tests.unit.recording import ACCOUNT, PROJECT, Recording, record
 
 STACKS = ("prod", "prod-replication", "rhoam-migration", "rhoam")
 """Those that declare something in AWS."""
+_BOSS = "billing-guance-intl/boss"
+FLIPPED: dict[str, Flips] = {
+    "prod-source": SourceFlips(replicas={_BOSS: 0}, stragglers="forward"),
+    "prod-target": TargetFlips(database="target", replicas={_BOSS: 2}),
+    "prod-automata": CallerFlips(callers={"automata/automata": "target"}),
+    "prod-edge": EdgeFlips(records={"bill.truewatch.com": "target"}, ttl="lowered"),
+    "rhoam-edge": EdgeFlips(),
+}
+"""The small stacks, each with all that a cutover declares in it."""
 DAY = date(2026, 11, 1)
 """On which the tracked settings' exceptions count, and their versions are supported."""
 _PEM = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n"
@@ -26,6 +36,7 @@ _LANDING_ZONE = {
     "private_subnet_ids": ["subnet-1", "subnet-2"],
     "database_security_group_id": "sg-1",
     "database_address": "db.example.com",
+    "ingress_addresses": ["203.0.113.70"],
     "notifications_topic_arn": f"arn:aws:sns:ap-southeast-1:{ACCOUNT}:alarms",
 }
 _OUTPUTS: dict[str, Mapping[str, Any]] = {
@@ -56,7 +67,7 @@ def recorded(folder: Path, stack: str) -> Recording:
     with warnings.catch_warnings():
         # The providers' packages warn of their own modules while they are imported.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return record(builder_for(stack, folder), stack, stack_outputs=_OUTPUTS)
+        return record(builder_for(stack, folder, FLIPPED.get(stack)), stack, stack_outputs=_OUTPUTS)
 
 
 def write_settings(folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from pydantic import TypeAdapter
@@ -12,10 +14,12 @@ from policy.control import Control
 from policy.controls import CONTROLS
 from policy.exceptions import covering
 from policy.judgement import Resource
+from stacks.build import stack_parts
+from stacks.settings import load_any_environment
 from tests.policy.edits import edited, verdicts
 from tests.policy.evidence import evidence, table
 from tests.policy.mutations import MUTATIONS
-from tests.policy.programs import DAY, STACKS, exceptions, program
+from tests.policy.programs import DAY, FLIPPED, STACKS, exceptions, program, write_settings
 
 BY_ID = {control.id: control for control in CONTROLS}
 
@@ -30,9 +34,25 @@ def _violations(control: Control, stack: str, resources: Sequence[Resource] | No
     ]
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("stack", [*STACKS, *FLIPPED])
 def test_what_is_declared_meets_every_control(stack: str) -> None:
     assert [found for control in CONTROLS for found in _violations(control, stack)] == []
+
+
+def test_every_stack_of_both_environments_is_judged() -> None:
+    with TemporaryDirectory() as name:
+        write_settings(Path(name))
+        declared = {
+            f"{environment}-{part}" if part else environment
+            for environment in ("prod", "rhoam")
+            for part in stack_parts(load_any_environment(Path(name), environment))
+        }
+    assert {*STACKS, *FLIPPED} == declared
+    for stack in FLIPPED:
+        judged = [found for control in CONTROLS for found in verdicts(control, program(stack))]
+        made = {found.type.partition(":")[0] for found in program(stack)}
+        assert made & {"kubernetes", "cloudflare"} or stack == "rhoam-edge", "whose domains a customer names"
+        assert judged == [], "a small stack declares nothing in AWS that would need a control"
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)

@@ -496,6 +496,29 @@ DATABASES = (
         },
     ),
     Case(
+        "rds.OptionGroup",
+        lambda _: {
+            "engineName": "mysql",
+            "majorEngineVersion": "8.4",
+            "optionGroupDescription": "it",
+            "options": [
+                {
+                    "optionName": "MARIADB_AUDIT_PLUGIN",
+                    "optionSettings": [{"name": "SERVER_AUDIT_EVENTS", "value": "CONNECT"}],
+                }
+            ],
+            **TAGS,
+        },
+        lambda _: {
+            "options": [
+                {
+                    "optionName": "MARIADB_AUDIT_PLUGIN",
+                    "optionSettings": [{"name": "SERVER_AUDIT_EVENTS", "value": "CONNECT,QUERY_DDL"}],
+                }
+            ]
+        },
+    ),
+    Case(
         "rds.EventSubscription",
         lambda cloud: {
             "snsTopic": cloud.topic,

@@ -15,6 +15,8 @@ from moto.s3.models import FakeBucket, S3Backend
 from lab.aws.fakes.operation import Item, Parameters, Place, add, follow, refuse, snake
 
 _LOGGING = "logging.s3.amazonaws.com"
+_NEWER_VERSIONS = {"mysql": {"8.4": "8.0"}}
+"""By engine, a version that moto does not know, and one that it takes for it."""
 
 
 def install() -> None:
@@ -29,6 +31,10 @@ def install() -> None:
         RDSResponse,
         {"ResetDBParameterGroup": _reset_parameters, "ModifyEventSubscription": _modify_subscription},
     )
+    if not hasattr(RDSBackend.create_option_group, "corrected"):
+        RDSBackend.create_option_group = _offer_new_versions(RDSBackend.create_option_group)  # type: ignore[method-assign]
+    if not hasattr(RDSBackend.describe_option_groups, "corrected"):
+        RDSBackend.describe_option_groups = _list_none(RDSBackend.describe_option_groups)  # type: ignore[method-assign]
     if not hasattr(S3Backend.get_bucket_encryption, "corrected"):
         S3Backend.get_bucket_encryption = _encrypt_always(S3Backend.get_bucket_encryption)  # type: ignore[method-assign]
     if not hasattr(FakeBucket.get_permission, "corrected"):
@@ -88,6 +94,33 @@ def _keep_subnet_group(modify: Any) -> Any:
 
     modify_db_subnet_group.corrected = True  # type: ignore[attr-defined]
     return modify_db_subnet_group
+
+
+def _offer_new_versions(create: Any) -> Any:
+    """Option groups are for newer versions as well; moto's list ends in 2022."""
+
+    def create_option_group(self: RDSBackend, option_group_kwargs: dict[str, Any]) -> Any:
+        engine, version = option_group_kwargs["engine_name"], option_group_kwargs["major_engine_version"]
+        if (known := _NEWER_VERSIONS.get(engine, {}).get(version)) is None:
+            return create(self, option_group_kwargs)
+        group = create(self, {**option_group_kwargs, "major_engine_version": known})
+        group.major_engine_version = version
+        return group
+
+    create_option_group.corrected = True  # type: ignore[attr-defined]
+    return create_option_group
+
+
+def _list_none(describe: Any) -> Any:
+    """Who asks for all option groups of an account without one gets none; moto answers with an error."""
+
+    def describe_option_groups(self: RDSBackend, option_group_kwargs: dict[str, Any]) -> Any:
+        if not self.option_groups and not option_group_kwargs.get("option_group_name"):
+            return []
+        return describe(self, option_group_kwargs)
+
+    describe_option_groups.corrected = True  # type: ignore[attr-defined]
+    return describe_option_groups
 
 
 def _encrypt_always(get: Any) -> Any:

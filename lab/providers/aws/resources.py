@@ -321,6 +321,8 @@ class Resources:
         if self.described(identity, known) is None:
             return
         values = self.values(known, identity=identity)
+        if row.kept and values.get(row.kept):
+            return
         try:
             for step in row.before_delete:
                 if _wanted(step, values):

@@ -144,3 +144,5 @@ class Row:
     before_delete: tuple[Update, ...] = ()
     hooks: tuple[Hook, ...] = ()
     on_delete: Callable[[Any, Properties], None] | None = None
+    kept: str = ""
+    """The property that, where it is true, lets the resource outlive its deletion by Pulumi."""

@@ -1,4 +1,4 @@
-"""Parameter groups of RDS and ElastiCache, and the number of a cache's replicas."""
+"""Groups of parameters and options of RDS and ElastiCache, and the number of a cache's replicas."""
 
 from __future__ import annotations
 
@@ -92,6 +92,47 @@ ELASTICACHE = Parameters(
     "ResetCacheParameterGroup",
     apply_method=False,
 )
+
+
+def set_options(calls: Resources, old: Properties, new: Properties) -> None:
+    """Add, change and remove the options of an option group."""
+    before = {item["optionName"]: item for item in old.get("options") or []}
+    after = {item["optionName"]: item for item in new.get("options") or []}
+    wanted = {
+        "OptionsToInclude": [_option(item) for name, item in after.items() if before.get(name) != item],
+        "OptionsToRemove": [name for name in before if name not in after],
+    }
+    if any(wanted.values()):
+        changed = {name: items for name, items in wanted.items() if items}
+        given = {"OptionGroupName": new["id"], "ApplyImmediately": True, **changed}
+        calls.call("rds", "ModifyOptionGroup", given)
+
+
+def read_options(calls: Resources, values: Properties) -> Properties:
+    """The options with those settings that are stated: AWS tells all that an option has."""
+    answer = calls.call("rds", "DescribeOptionGroups", {"OptionGroupName": values["id"]})
+    stated = {
+        item["optionName"]: [setting["name"] for setting in item.get("optionSettings") or []]
+        for item in values.get("options") or []
+    }
+    options: list[Properties] = []
+    for item in answer["OptionGroupsList"][0].get("Options", []):
+        name = item["OptionName"]
+        settings = [
+            {"name": setting["Name"], "value": setting["Value"]}
+            for setting in item.get("OptionSettings", [])
+            if setting["Name"] in stated.get(name, [setting["Name"]]) and setting.get("Value") is not None
+        ]
+        options.append({"optionName": name} | ({"optionSettings": settings} if settings else {}))
+    return {"options": options}
+
+
+def _option(item: Properties) -> Properties:
+    settings = [
+        {"Name": found["name"], "Value": found["value"]} for found in item.get("optionSettings") or []
+    ]
+    option: Properties = {"OptionName": item["optionName"]}
+    return option | ({"OptionSettings": settings} if settings else {})
 
 
 def set_replica_count(calls: Resources, old: Properties, new: Properties) -> None:
