@@ -148,6 +148,7 @@ class Cluster(pulumi.ComponentResource):
             node_group_name="default",
             node_role_arn=role.arn,
             subnet_ids=subnet_ids,
+            ami_type=settings.node_group.image,
             instance_types=list(settings.node_group.instance_types),
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             scaling_config={

@@ -6,23 +6,6 @@ import pulumi
 from pulumi_aws import ec2, vpc
 
 GATEWAYS = ("dynamodb", "s3")
-INTERFACES = (
-    "dms",
-    "ec2",
-    "ec2messages",
-    "ecr.api",
-    "ecr.dkr",
-    "eks",
-    "eks-auth",
-    "kms",
-    "logs",
-    "rds",
-    "secretsmanager",
-    "ssm",
-    "ssmmessages",
-    "sts",
-)
-"""What the nodes, the workspace instance (Session Manager) and the cutover talk to."""
 
 
 class VpcEndpoints(pulumi.ComponentResource):

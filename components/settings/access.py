@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.settings.base import FieldsError, KubernetesName, Model, Owned
+from components.settings.base import FieldsError, KubernetesName, Model, Owned, architecture
 
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+$")]
 
@@ -58,6 +58,15 @@ class WorkspaceSettings(Model):
         "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
     )
     """The public SSM parameter that names the newest image."""
+
+    @model_validator(mode="after")
+    def _runs(self) -> Self:
+        wanted = architecture(self.instance_type)
+        named = [name for name in ("x86_64", "arm64") if self.image_parameter.endswith(name)]
+        if named and named[0] != wanted:
+            text = f"expected an image for {wanted}, as {self.instance_type} is one"
+            raise FieldsError([("image_parameter", text)])
+        return self
 
 
 class VeleroSettings(Model):

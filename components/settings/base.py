@@ -2,8 +2,9 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -55,18 +56,23 @@ class FieldsError(ValueError):
         super().__init__("; ".join(f"{key}: {expected}" for key, expected in problems))
 
 
-def _matching(pattern: str, expected: str) -> Callable[[str], str]:
-    compiled = re.compile(pattern)
+@dataclass(frozen=True)
+class Matching:
+    """Takes text that matches a pattern as a whole."""
 
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise ValueError(f"expected {expected}")
+    pattern: str
+    expected: str
+    """What is expected, for a person."""
+
+    def __call__(self, value: str) -> str:
+        """The value itself. Raises ValueError."""
+        if not re.fullmatch(self.pattern, value):
+            raise ValueError(f"expected {self.expected}")
         return value
-
-    return check
 
 
 def _address(value: str) -> str:
+    """an IPv4 address such as 203.0.113.10"""
     try:
         return str(ipaddress.IPv4Address(value))
     except ValueError:
@@ -74,6 +80,7 @@ def _address(value: str) -> str:
 
 
 def _network(value: Any) -> ipaddress.IPv4Network:
+    """an IPv4 network such as 10.40.0.0/16"""
     if isinstance(value, ipaddress.IPv4Network):
         return value
     try:
@@ -81,6 +88,16 @@ def _network(value: Any) -> ipaddress.IPv4Network:
     except ValueError as error:
         reason = f" ({error})" if "host bits" in str(error) else ""
         raise ValueError(f"expected an IPv4 network such as 10.40.0.0/16{reason}") from None
+
+
+_INSTANCE_FAMILY = re.compile(r"[a-z-]+[0-9]+([a-z-]*)\.")
+
+
+def architecture(instance_type: str) -> Literal["x86_64", "arm64"]:
+    """What an EC2 instance type's processor is; Graviton has a `g` behind the generation, as in m7g."""
+    family = _INSTANCE_FAMILY.match(instance_type)
+    graviton = family is not None and "g" in family[1]
+    return "arm64" if graviton or instance_type.startswith("a1.") else "x86_64"
 
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -92,7 +109,7 @@ Ipv4Network = Annotated[ipaddress.IPv4Network, BeforeValidator(_network)]
 DnsName = Annotated[
     str,
     AfterValidator(
-        _matching(
+        Matching(
             rf"(?=.{{1,253}}$)(\*\.)?({_LABEL}\.)+{_LABEL}",
             "a domain name in lower case without a final dot, such as bill.truewatch.com",
         )
@@ -101,7 +118,7 @@ DnsName = Annotated[
 KubernetesName = Annotated[
     str,
     AfterValidator(
-        _matching(
+        Matching(
             rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*",
             "a Kubernetes name: lower-case letters, digits, '-' and '.', such as boss-config",
         )
@@ -110,19 +127,19 @@ KubernetesName = Annotated[
 NamespacedName = Annotated[
     str,
     AfterValidator(
-        _matching(rf"{_LABEL}/{_LABEL}(\.{_LABEL})*", "namespace/name, such as billing-guance-intl/webportal")
+        Matching(rf"{_LABEL}/{_LABEL}(\.{_LABEL})*", "namespace/name, such as billing-guance-intl/webportal")
     ),
 ]
 HostName = Annotated[
     str,
     AfterValidator(
-        _matching(rf"(?=.{{1,253}}$)({_LABEL}\.)*{_LABEL}", "a host name, such as redis.middleware")
+        Matching(rf"(?=.{{1,253}}$)({_LABEL}\.)*{_LABEL}", "a host name, such as redis.middleware")
     ),
 ]
 Image = Annotated[
     str,
     AfterValidator(
-        _matching(
+        Matching(
             r"[a-z0-9][a-z0-9._/:-]*?(:(?!latest(?:@|$))[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?"
             r"|@sha256:[0-9a-f]{64})",
             "a container image with a fixed tag or digest, such as nginx:1.28 (not `latest`)",
@@ -131,15 +148,15 @@ Image = Annotated[
 ]
 EnvironmentVariable = Annotated[
     str,
-    AfterValidator(_matching(r"[A-Z_][A-Z0-9_]*", "the name of an environment variable, such as DB_USER")),
+    AfterValidator(Matching(r"[A-Z_][A-Z0-9_]*", "the name of an environment variable, such as DB_USER")),
 ]
 HttpPath = Annotated[
-    str, AfterValidator(_matching(r"/[^\s?#]*", "a path that starts with '/', such as /healthz"))
+    str, AfterValidator(Matching(r"/[^\s?#]*", "a path that starts with '/', such as /healthz"))
 ]
 AwsName = Annotated[
     str,
     AfterValidator(
-        _matching(
+        Matching(
             r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", "1 to 40 lower-case letters, digits and '-', from a letter on"
         )
     ),
@@ -147,9 +164,9 @@ AwsName = Annotated[
 Zone = Annotated[
     str,
     AfterValidator(
-        _matching(r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]", "an availability zone such as ap-southeast-1a")
+        Matching(r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]", "an availability zone such as ap-southeast-1a")
     ),
 ]
-AccountId = Annotated[str, AfterValidator(_matching(r"[0-9]{12}", "an AWS account's 12 digits, in quotes"))]
+AccountId = Annotated[str, AfterValidator(Matching(r"[0-9]{12}", "an AWS account's 12 digits, in quotes"))]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Labels = Annotated[dict[str, str], Field(min_length=1)]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from components.settings.access import ClusterAccess, PodRole
-from components.settings.base import AwsName, FieldsError, Ipv4Network, Model
+from components.settings.base import AwsName, FieldsError, Ipv4Network, Model, architecture
 from components.settings.engines import KUBERNETES_DEFAULT, KUBERNETES_STANDARD_SUPPORT
 
 
@@ -18,8 +18,20 @@ class NodeGroupSettings(Model):
     desired: Annotated[int, Field(ge=1)] = 3
     disk_gib: Annotated[int, Field(ge=20, le=16384)] = 80
 
+    @property
+    def image(self) -> str:
+        """What EKS calls the nodes' image."""
+        return "AL2023_ARM_64_STANDARD" if self._architectures == {"arm64"} else "AL2023_x86_64_STANDARD"
+
+    @property
+    def _architectures(self) -> set[str]:
+        return {architecture(kind) for kind in self.instance_types}
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
+        if len(self._architectures) > 1:
+            text = f"expected types of one architecture, not {', '.join(self.instance_types)}"
+            raise FieldsError([("instance_types", text)])
         if not self.minimum <= self.desired <= self.maximum:
             raise ValueError(
                 f"expected minimum <= desired <= maximum, not {self.minimum}, {self.desired}, {self.maximum}"

@@ -9,6 +9,7 @@ from components.settings.engines import REPLICATION_ENGINES
 
 
 def _offered(version: str) -> str:
+    """a DMS engine version that new instances can have"""
     if version not in REPLICATION_ENGINES:
         raise ValueError(f"expected a DMS engine version that new instances can have: {REPLICATION_ENGINES}")
     return version

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cutover.mysql import DatabaseError, Session, quoted
+from components.settings.engines import relational_release
+from cutover.mysql import DatabaseError, Flavour, Session, quoted
 from cutover.replication.model import Kind
 from cutover.verification.catalog import Catalog
 
@@ -56,6 +57,7 @@ def inspect_pair(
         free_bytes: the target's free space, where it is known.
     """
     return (
+        *offered(source.flavour),
         *_versions(source, target, forward),
         *_origin(source, "the forward replication", forward),
         *_origin(target, "the way back", reverse),
@@ -66,6 +68,29 @@ def inspect_pair(
         *_events(target, catalog),
         *_space(source, catalog, free_bytes),
     )
+
+
+def offered(source: Flavour) -> Iterator[Finding]:
+    """Whether a database of the source's own version can be had at RDS."""
+    if source.family != "mysql":
+        return
+    try:
+        release = relational_release("mysql", ".".join(map(str, source.version)))
+    except ValueError as error:
+        yield Finding(
+            "warning",
+            "version",
+            f"the source's {source} cannot be had: {error}",
+            "Rehearse the services on the target's version, or upgrade the source first",
+        )
+        return
+    if release.extended:
+        yield Finding(
+            "warning",
+            "version",
+            f"the source's {source} is past its standard support, and RDS takes a further price for it",
+            "Choose a newer version on the target",
+        )
 
 
 def _versions(source: Session, target: Session, forward: Kind) -> Iterator[Finding]:

@@ -85,9 +85,15 @@ def render_value(value: object) -> str | None:
 def translate(error: ValidationError, model: type[BaseModel], data: object) -> list[RawProblem]:
     """pydantic's errors as problems, in the words of somebody who edits a settings file."""
     problems: list[RawProblem] = []
-    for item in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    for item in found:
         if item["type"] == "default_factory_not_called":
             continue  # a default that another wrong key decides
+        place = item["loc"]
+        if item["type"] == "too_short" and any(
+            other["loc"][: len(place)] == place for other in found if other is not item
+        ):
+            continue  # pydantic counts the items that are right
         path = _real_path(item["loc"], data)
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, CrossCheckError):

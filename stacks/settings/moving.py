@@ -29,6 +29,7 @@ _ANNOTATION = re.compile(r"[A-Za-z0-9._/*-]+")
 
 
 def _url(value: str) -> str:
+    """an http or https address without query"""
     if not _URL.fullmatch(value):
         raise ValueError(
             "expected an http or https address without query, such as http://automata.automata/state"
@@ -37,12 +38,14 @@ def _url(value: str) -> str:
 
 
 def _registry(value: str) -> str:
+    """what image names begin with, such as registry.example/team"""
     if not _REGISTRY.fullmatch(value):
         raise ValueError("expected what image names begin with, such as registry.example/team, without '/'")
     return value
 
 
 def _annotation(value: str) -> str:
+    """the name of an annotation, with `*` for anything"""
     if not _ANNOTATION.fullmatch(value):
         raise ValueError(
             "expected the name of an annotation, with '*' for anything, such as kubernetes.io/elb.*"

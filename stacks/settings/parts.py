@@ -29,6 +29,7 @@ TEMPLATE_FIELDS = ("database_host", "database_port", "database_name")
 
 
 def _template(value: str) -> str:
+    """text, with {database_host}, {database_port} and {database_name} in it"""
     try:
         names = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
     except ValueError as error:

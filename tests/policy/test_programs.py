@@ -17,9 +17,10 @@ from policy.judgement import Resource
 from stacks.build import stack_parts
 from stacks.settings import load_any_environment
 from tests.policy.edits import edited, verdicts
-from tests.policy.evidence import evidence, table
+from tests.policy.evidence import evidence, page, table
 from tests.policy.mutations import MUTATIONS
 from tests.policy.programs import DAY, FLIPPED, STACKS, exceptions, program, write_settings
+from tests.unit.recording import PROJECT
 
 BY_ID = {control.id: control for control in CONTROLS}
 
@@ -89,3 +90,5 @@ def test_the_table_of_controls_holds_in_every_row(capsys: pytest.CaptureFixture[
     with capsys.disabled():
         print("\n" + table(rows))
     assert [row.control.id for row in rows if not row.holds] == []
+    kept = (PROJECT / "docs" / "controls.md").read_text(encoding="utf-8")
+    assert kept == page(rows), "python -m tests.policy.evidence docs/controls.md"

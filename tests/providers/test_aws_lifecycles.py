@@ -84,3 +84,13 @@ def test_a_preview_knows_what_it_does_not_know(cloud: Cloud) -> None:
     preview = cloud.provider.create(where, cloud.provider.check(where, inputs), preview=True)
     assert preview.outputs["vpcConfig"]["endpointPublicAccess"] is False
     assert has_unknown(preview.outputs["vpcConfig"]["clusterSecurityGroupId"])
+
+
+def test_an_option_group_outlives_its_deletion_where_a_snapshot_needs_it(cloud: Cloud) -> None:
+    inputs = {"name": "kept", "engineName": "mysql", "majorEngineVersion": "8.4", "skipDestroy": True}
+    made = cloud.make("rds.OptionGroup", "kept", inputs)
+    cloud.provider.delete(urn(token("rds.OptionGroup"), "kept"), made)
+    rds = cloud.aws.client("rds")
+    assert "kept" in {group["OptionGroupName"] for group in rds.describe_option_groups()["OptionGroupsList"]}
+    rds.delete_option_group(OptionGroupName="kept")
+    assert rds.describe_option_groups()["OptionGroupsList"] == []

@@ -10,7 +10,7 @@ import pytest
 from cutover.mysql import Flavour, Session
 from cutover.replication.counters import seed_counters
 from cutover.replication.dialects import MariaDbDialect, MySqlDialect, Origin, RdsMySqlDialect, later
-from cutover.replication.preflight import Finding, errors, inspect_pair
+from cutover.replication.preflight import Finding, errors, inspect_pair, offered
 from cutover.verification.catalog import read_catalog, read_counters
 from cutover.verification.schema import SchemaDifference, compare_catalogs, compare_counters
 from lab.replication.mariadb import SCHEMA, MariaDb
@@ -39,6 +39,21 @@ def about(findings: tuple[Finding, ...], word: str) -> list[Finding]:
 
 def test_a_pair_that_is_ready_is_not_in_the_way(sessions: tuple[Session, Session]) -> None:
     assert errors(inspect(sessions)) == ()
+
+
+@pytest.mark.parametrize(
+    ("version", "text"),
+    [
+        ("5.6.51", "MySQL 5.6.51 cannot be had: RDS has no mysql 5.6.51; it has 5.7, 8.0, 8.4"),
+        ("5.7.44", "past its standard support"),
+        ("8.4.7", None),
+        ("10.11.6-MariaDB", None),
+    ],
+)
+def test_a_source_whose_version_rds_has_not_is_named(version: str, text: str | None) -> None:
+    found = [str(finding) for finding in offered(Flavour.parse(version))]
+    assert len(found) == (0 if text is None else 1)
+    assert text is None or text in found[0]
 
 
 CASES = {

@@ -6,7 +6,23 @@ from typing import Any
 
 import pytest
 
-from stacks.settings import Environment, Placeholder, PlaceholderError, SettingsError, known, load_environment
+from components.settings.base import architecture
+from components.settings.engines import (
+    CACHE,
+    CACHE_DEFAULT,
+    KUBERNETES_STANDARD_SUPPORT,
+    RELATIONAL,
+    RELATIONAL_DEFAULT,
+)
+from stacks.settings import (
+    Environment,
+    Placeholder,
+    PlaceholderError,
+    RelationalDatabaseSettings,
+    SettingsError,
+    known,
+    load_environment,
+)
 from tests.unit.recording import OWNERS_FACTS, PROJECT, project_copy
 
 ROOT = "landfall:environment"
@@ -67,6 +83,28 @@ def test_filled_in_settings_hold_no_placeholder(tmp_path: Path) -> None:
         (("network", "nat"), "none", "'zone' or 'single'"),
         (("cluster", "node_group", "desired"), 9, "minimum <= desired <= maximum"),
         (("cluster", "version"), 1.34, "in quotes"),
+        (("cluster", "version"), "1.33", "without extra cost: 1.34, 1.35"),
+        (("cluster", "node_group", "instance_types"), ["m7i.large", "m7g.large"], "of one architecture"),
+        (("workspace", "instance_type"), "t4g.large", "an image for arm64, as t4g.large is one"),
+        (("database", "target", "version"), "5.6", "RDS has no mysql 5.6; it has 5.7, 8.0, 8.4"),
+        (("database", "target", "parameter_family"), "mysql8.0", "expected mysql8.4 for mysql 8.4"),
+        (("database", "target", "engine"), "postgres", "RDS has no postgres 8.4; it has 12, 13"),
+        (("database", "target", "maximum_storage_gib"), 219, "at least a tenth more than storage_gib, 200"),
+        (("database", "target", "backup_window"), "18:00-18:20", "half an hour or more"),
+        (("database", "target", "backup_window"), "25:00-26:00", "match"),
+        (("database", "target", "maintenance_window"), "sun:18:45-sun:19:15", "outside backup_window, 18:00"),
+        (("database", "target", "maintenance_window"), "sun:23:50-mon:18:10", "outside backup_window, 18:00"),
+        (("database", "target", "username"), "admin", "a name that nobody guesses"),
+        (("database", "target", "database_name"), "other", "boss, as the source's database is called"),
+        (("database", "target", "backup_retention_days"), 1, "greater than or equal to 7"),
+        (("cache", "version"), "9.9", "ElastiCache has no redis 9.9; it has 6.2, 7.0, 7.1"),
+        (("cache", "replicas"), 0, "greater than or equal to 1"),
+        (("cache", "engine"), "memcached", "'redis' or 'valkey'"),
+        (("replication", "instance", "version"), "3.4.7", "DMS engine version that new instances can have"),
+        (("replication", "certificates", "source"), "../source.crt", "match"),
+        (("notifications",), None, "the section notifications too, which its alarms go to"),
+        (("exceptions", 0, "until"), "soon", "valid date"),
+        (("exceptions", 0, "reason"), "later", "at least 10 characters"),
         (("cluster", "public_access_cidrs"), ["0.0.0.0/0"], "never 0.0.0.0/0"),
         (("cluster", "versions"), "1.34", "did you mean version"),
         (("name",), "prod-two", "match"),
@@ -135,7 +173,8 @@ def test_a_wrong_setting_is_named_with_what_was_expected(
     tmp_path: Path, path: tuple[str | int, ...], value: Any, expected: str
 ) -> None:
     found = problems(project_copy(tmp_path, {path: value}))
-    relevant = [text for key, text in found.items() if key.split(".")[0].split("[")[0] == path[0]]
+    sections = {path[0], "database"} if path == ("notifications",) else {path[0]}
+    relevant = [text for key, text in found.items() if key.split(".")[0].split("[")[0] in sections]
     assert any(re.search(expected, text) for text in relevant), found
 
 
@@ -252,3 +291,59 @@ def test_an_environment_made_in_code_is_checked_alike(tmp_path: Path) -> None:
     data["domains"][0]["zone"] = "example.com"
     with pytest.raises(ValueError, match="a zone declared"):
         Environment.model_validate(data)
+
+
+@pytest.mark.parametrize(
+    ("windows", "right"),
+    [
+        (("23:30-00:30", "sun:01:00-sun:02:00"), True),
+        (("23:30-00:30", "sun:23:45-mon:00:15"), False),
+        (("18:00-19:00", "sun:19:00-sun:19:30"), True),
+        (("18:00-19:00", "sun:17:29-sun:18:00"), True),
+        (("18:00-19:00", "sun:23:30-mon:00:30"), True),
+        (("18:00-19:00", "sat:20:00-sun:19:00"), False),
+    ],
+)
+def test_maintenance_is_outside_backups_also_over_midnight(windows: tuple[str, str], right: bool) -> None:
+    given = {"engine": "mysql", "database_name": "boss"}
+    given |= dict(zip(("backup_window", "maintenance_window"), windows, strict=True))
+    if right:
+        assert RelationalDatabaseSettings.model_validate(given).maintenance_window == windows[1]
+    else:
+        with pytest.raises(ValueError, match="outside backup_window"):
+            RelationalDatabaseSettings.model_validate(given)
+
+
+def test_versions_and_sizes_have_current_defaults(tmp_path: Path) -> None:
+    removed: dict[tuple[str | int, ...], object] = {
+        ("cluster", "version"): None,
+        ("cluster", "node_group"): None,
+        ("database", "target", "version"): None,
+        ("database", "target", "instance_class"): None,
+        ("database", "target", "storage_gib"): None,
+        ("database", "target", "maximum_storage_gib"): None,
+        ("cache", "version"): None,
+        ("cache", "node_type"): None,
+        ("replication", "instance"): None,
+        ("workspace", "instance_type"): None,
+    }
+    environment = load_environment(project_copy(tmp_path, removed), "prod")
+    ends = KUBERNETES_STANDARD_SUPPORT[environment.cluster.version]
+    assert ends == max(KUBERNETES_STANDARD_SUPPORT.values()), "the longest support ahead"
+    assert environment.cluster.node_group.image == "AL2023_x86_64_STANDARD"
+    assert environment.database.target is not None
+    assert environment.database.target.version == "8.4"
+    assert not environment.database.target.release.extended
+    assert environment.cache is not None
+    assert environment.cache.version == "7.1"
+    for engine, version in RELATIONAL_DEFAULT.items():
+        assert not RELATIONAL[engine][version].extended
+    for cache, version in CACHE_DEFAULT.items():
+        assert version == list(CACHE[cache])[-1]
+
+
+def test_nodes_on_graviton_have_an_image_for_it(tmp_path: Path) -> None:
+    types = {("cluster", "node_group", "instance_types"): ["m7g.large", "c7gd.xlarge"]}
+    environment = load_environment(project_copy(tmp_path, types), "prod")
+    assert environment.cluster.node_group.image == "AL2023_ARM_64_STANDARD"
+    assert architecture("g5.xlarge") == architecture("g4dn.xlarge") == "x86_64"

@@ -112,12 +112,12 @@ def _offer_new_versions(create: Any) -> Any:
 
 
 def _list_none(describe: Any) -> Any:
-    """Who asks for all option groups of an account without one gets none; moto answers with an error."""
+    """Who names no option group asks for all of them, and there may be none; moto fails at both."""
 
     def describe_option_groups(self: RDSBackend, option_group_kwargs: dict[str, Any]) -> Any:
-        if not self.option_groups and not option_group_kwargs.get("option_group_name"):
-            return []
-        return describe(self, option_group_kwargs)
+        members = ("option_group_name", "engine_name", "major_engine_version")
+        asked = {member: option_group_kwargs.get(member) for member in members}
+        return describe(self, asked) if self.option_groups or any(asked.values()) else []
 
     describe_option_groups.corrected = True  # type: ignore[attr-defined]
     return describe_option_groups
