@@ -1,6 +1,6 @@
 # `make rehearse` and `make test` set up whatever they need; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse lab lab-down estate preview test check lock
+.PHONY: help setup rehearse lab lab-down estate preview test check docs lock
 
 PYTHON3 ?= python3
 # The setup prints its progress on stderr and the virtual environment's python on stdout.
@@ -36,6 +36,11 @@ check: ## formatting, lint, types and who may import whom
 test: check ## everything: the checks, the unit tests and the tests in the lab
 	@$(PYTHON) -m pytest -n 2 -m "not lab"
 	@$(PYTHON) -m lab.world -- $(PYTHON) -m pytest -m lab
+
+docs: ## write again what docs/ has from the code: settings, controls, costs
+	@$(PYTHON) -m stacks.settings.reference docs/settings.md
+	@$(PYTHON) -m tests.policy.evidence docs/controls.md
+	@$(PYTHON) -m tests.docs.costs docs/first-preview.md
 
 lock: ## renew requirements.lock from requirements.in
 	@$(PYTHON) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade --no-header requirements.in -o requirements.lock

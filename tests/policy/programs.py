@@ -39,7 +39,7 @@ _LANDING_ZONE = {
     "ingress_addresses": ["203.0.113.70"],
     "notifications_topic_arn": f"arn:aws:sns:ap-southeast-1:{ACCOUNT}:alarms",
 }
-_OUTPUTS: dict[str, Mapping[str, Any]] = {
+OUTPUTS: dict[str, Mapping[str, Any]] = {
     "organization/landfall/prod": _LANDING_ZONE,
     "organization/landfall/rhoam-migration": {"workspace_role_arn": f"arn:aws:iam::{ACCOUNT}:role/workspace"},
 }
@@ -67,7 +67,7 @@ def recorded(folder: Path, stack: str) -> Recording:
     with warnings.catch_warnings():
         # The providers' packages warn of their own modules while they are imported.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return record(builder_for(stack, folder, FLIPPED.get(stack)), stack, stack_outputs=_OUTPUTS)
+        return record(builder_for(stack, folder, FLIPPED.get(stack)), stack, stack_outputs=OUTPUTS)
 
 
 def write_settings(folder: Path) -> None:
@@ -96,14 +96,15 @@ def exceptions(environment: str) -> list[Mapping[str, Any]]:
 def _filled(value: Any, path: tuple[str | int, ...]) -> Any:
     if isinstance(value, dict):
         if "placeholder" in value:
-            return _fact(path)
+            return fact(path)
         return {key: _filled(item, (*path, key)) for key, item in value.items()}
     if isinstance(value, list):
         return [_filled(item, (*path, index)) for index, item in enumerate(value)]
     return value
 
 
-def _fact(path: tuple[str | int, ...]) -> object:
+def fact(path: tuple[str | int, ...]) -> object:
+    """What stands for the placeholder at a place of the settings."""
     if "certificates" in path:
         return f"{path[-1]}.pem"
     if "zones" in path:
