@@ -51,12 +51,14 @@ class Workspace(pulumi.ComponentResource):
             opts=self._child,
         )
         group = self._security_group(vpc_id)
-        template = self._launch_template(settings, group)
+        template = self._launch_template(settings)
         instance = ec2.Instance(
             name,
             subnet_id=subnet_id,
             instance_type=settings.instance_type,
             associate_public_ip_address=False,
+            # Stated here: EC2 takes none from a template where, as for that, an interface is described.
+            vpc_security_group_ids=[group.id],
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             metadata_options={"http_tokens": "required", "http_put_response_hop_limit": 1},
             tags={"Name": name},
@@ -105,7 +107,7 @@ class Workspace(pulumi.ComponentResource):
         )
         return group
 
-    def _launch_template(self, settings: WorkspaceSettings, group: ec2.SecurityGroup) -> ec2.LaunchTemplate:
+    def _launch_template(self, settings: WorkspaceSettings) -> ec2.LaunchTemplate:
         key = kms.Key(
             self._name,
             description=f"The disk of the workspace instance {self._name}",
@@ -119,7 +121,6 @@ class Workspace(pulumi.ComponentResource):
             # EC2 looks the image up when it starts the instance: a newer image never replaces a running one.
             image_id=f"resolve:ssm:{settings.image_parameter}",
             iam_instance_profile={"arn": profile.arn},
-            vpc_security_group_ids=[group.id],
             update_default_version=True,
             metadata_options={
                 "http_endpoint": "enabled",

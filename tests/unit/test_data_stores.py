@@ -11,6 +11,8 @@ from tests.unit.recording import IMPORT_WARNINGS, KeyPath, Recording, Resource, 
 
 pytestmark = pytest.mark.filterwarnings(IMPORT_WARNINGS)
 
+LOGS = {"mysql": {"audit", "error", "general", "slowquery"}, "postgres": {"postgresql", "upgrade"}}
+"""As RDS.9 asks for them."""
 EVERYONE = ("0.0.0.0/0", "::/0")
 
 
@@ -51,7 +53,9 @@ def test_databases_are_private_encrypted_watched_and_kept(
         assert inputs["autoMinorVersionUpgrade"] is True
         assert inputs["iamDatabaseAuthenticationEnabled"] is True
         assert inputs["monitoringInterval"] > 0
-        assert inputs["enabledCloudwatchLogsExports"]
+        engine = inputs["engine"]
+        assert set(inputs["enabledCloudwatchLogsExports"]) == LOGS[engine]
+        assert ("optionGroupName" in inputs) == (engine == "mysql")
         assert inputs["username"] not in ("admin", "postgres", "root")
         assert inputs["skipFinalSnapshot"] is False
         assert inputs["finalSnapshotIdentifier"] == f"{database.name}-final"
@@ -107,6 +111,21 @@ def test_postgres_is_ready_to_replicate_and_wants_tls(destination: Recording) ->
     assert group["family"] == "postgres15"
     assert values["rds.force_ssl"] == "1"
     assert values["rds.logical_replication"] == "1"
+
+
+def test_mysqls_audit_log_tells_who_and_not_what(landing_zone: Recording) -> None:
+    group = landing_zone.one("rds/optionGroup:OptionGroup").inputs
+    (option,) = group["options"]
+    settings = {item["name"]: item["value"] for item in option["optionSettings"]}
+    assert (group["engineName"], group["majorEngineVersion"]) == ("mysql", "8.4")
+    assert option["optionName"] == "MARIADB_AUDIT_PLUGIN"
+    assert set(settings["SERVER_AUDIT_EVENTS"].split(",")) == {"CONNECT", "QUERY_DDL", "QUERY_DCL"}
+    assert group["skipDestroy"] is True, "the final snapshot belongs to it"
+    assert landing_zone.one("rds/instance:Instance").inputs["optionGroupName"] == "prod-database"
+    parameters = landing_zone.one("rds/parameterGroup:ParameterGroup").inputs["parameters"]
+    assert "general_log" not in {item["name"] for item in parameters}, "statements hold their values"
+    groups = {found.inputs["name"] for found in landing_zone.of("LogGroup").values()}
+    assert {f"/aws/rds/instance/prod-database/{log}" for log in LOGS["mysql"]} <= groups
 
 
 def test_the_sources_parameters_are_added(tmp_path: Path) -> None:

@@ -58,12 +58,14 @@ def test_the_workspace_has_no_open_port_and_no_public_address(landing_zone: Reco
         if rule.inputs["securityGroupId"] == "prod-workspace-id"
     ]
     assert opened == []
+    assert instance["vpcSecurityGroupIds"] == ["prod-workspace-id"]
     template = landing_zone.of("LaunchTemplate")["prod-workspace"].inputs
     assert template["imageId"].startswith("resolve:ssm:/aws/service/")
     (disk,) = template["blockDeviceMappings"]
     assert disk["ebs"]["encrypted"] == "true"
     assert disk["ebs"]["kmsKeyId"]
     assert "userData" not in template
+    assert "vpcSecurityGroupIds" not in template, "EC2 takes them in one place alone"
 
 
 def test_the_workspace_is_entered_by_session_manager_and_may_only_take_roles(landing_zone: Recording) -> None:

@@ -23,7 +23,7 @@ from stacks.settings import (
     known,
     load_environment,
 )
-from tests.unit.recording import OWNERS_FACTS, PROJECT, project_copy
+from tests.unit.recording import OWNERS_FACTS, PROJECT, KeyPath, project_copy
 
 ROOT = "landfall:environment"
 ACCEPTED = {
@@ -343,7 +343,7 @@ def test_versions_and_sizes_have_current_defaults(tmp_path: Path) -> None:
 
 
 def test_nodes_on_graviton_have_an_image_for_it(tmp_path: Path) -> None:
-    types = {("cluster", "node_group", "instance_types"): ["m7g.large", "c7gd.xlarge"]}
+    types: dict[KeyPath, object] = {("cluster", "node_group", "instance_types"): ["m7g.large", "c7gd.xlarge"]}
     environment = load_environment(project_copy(tmp_path, types), "prod")
     assert environment.cluster.node_group.image == "AL2023_ARM_64_STANDARD"
     assert architecture("g5.xlarge") == architecture("g4dn.xlarge") == "x86_64"
