@@ -9,7 +9,7 @@ import pytest
 from stacks import builder_for
 from stacks.references import landing_zone_outputs
 from stacks.settings import CallerFlips, EdgeFlips, Flips, SourceFlips, TargetFlips
-from tests.unit.recording import IMPORT_WARNINGS, RECORD_ID, ZONE_ID, Recording, project_copy, record
+from tests.unit.recording import IMPORT_WARNINGS, RECORD_ID, ZONE_ID, KeyPath, Recording, project_copy, record
 
 pytestmark = pytest.mark.filterwarnings(IMPORT_WARNINGS)
 
@@ -65,6 +65,25 @@ def test_edge_points_the_adopted_record_at_a_side(project: Path, side: Any, ttl:
     }
     assert records[OTHER_DOMAIN].inputs["content"] == "203.0.113.10", "what is not flipped stays"
     assert recording.outputs["flipped"] == {"records": {DOMAIN: side, OTHER_DOMAIN: "source"}, "ttl": ttl}
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "target"),
+    [("AAAA", "2001:db8::1", "2001:db8::2"), ("CNAME", "huawei.example.com", "aws.example.com")],
+)
+def test_edge_flips_the_content_of_other_records_and_never_their_type(
+    tmp_path: Path, kind: str, source: str, target: str
+) -> None:
+    changes: dict[KeyPath, object] = {
+        ("domains", 0, "type"): kind,
+        ("domains", 0, "source"): source,
+        ("domains", 0, "target"): target,
+    }
+    project = project_copy(tmp_path, changes)
+    for side, content in (("source", source), ("target", target)):
+        flips = EdgeFlips.model_validate({"records": {DOMAIN: side}})
+        found = flipped(project, "prod-edge", flips).of("DnsRecord")[DOMAIN].inputs
+        assert (found["type"], found["content"]) == (kind, content)
 
 
 def test_edge_points_all_domains_at_the_target_and_reads_its_address_once(
