@@ -86,6 +86,7 @@ class Helpers:
             journal_key=journal.key_arn,
             database_secret=database.secret_arn if database else None,
             database_key=database.key_arn if database else None,
+            database_group=database.security_group_id if database else None,
             cache_secret=cache.secret_arn if cache else None,
             cache_key=cache.key_arn if cache else None,
             account=self._account(),

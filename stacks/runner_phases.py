@@ -22,6 +22,8 @@ class Resources:
     state_key: str | None
     database_secret: str | None
     database_key: str | None
+    database_group: str | None
+    """The id of its security group."""
     cache_secret: str | None
     cache_key: str | None
     replication_prefix: str
@@ -47,6 +49,7 @@ def statements(phase: str, resources: Resources) -> list[Statement]:
                 *_state(resources, write=True),
                 *_cluster(resources),
                 *_replication(resources),
+                *_fence(resources),
                 *_credentials(resources),
             ]
     raise ValueError(f"no phase is named {phase!r}; there are {', '.join(PHASES)}")
@@ -139,6 +142,17 @@ def _replication(resources: Resources) -> list[Statement]:
             **tagged,
         ),
         _allow(["dms:TestConnection"], [f"{dms}:rep:*", f"{dms}:endpoint:*"], **tagged),
+    ]
+
+
+def _fence(resources: Resources) -> list[Statement]:
+    """Closing the target's database to its applications, for the way back, and opening it again."""
+    if resources.database_group is None:
+        return []
+    group = f"arn:aws:ec2:{resources.region}:{resources.account}:security-group/{resources.database_group}"
+    return [
+        _allow(["ec2:DescribeSecurityGroupRules"]),
+        _allow(["ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"], group),
     ]
 
 

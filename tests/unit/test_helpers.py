@@ -1,15 +1,18 @@
 """Workspace, journal, roles, buckets and Velero of a landing zone, and who may use its cluster."""
 
+import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
 from stacks import builder_for
 from stacks.runner_phases import PHASES, Resources, statements
-from tests.unit.recording import ACCOUNT, IMPORT_WARNINGS, Recording, project_copy, record
+from tests.unit.recording import ACCOUNT, IMPORT_WARNINGS, PROJECT, Recording, project_copy, record
 
 pytestmark = pytest.mark.filterwarnings(IMPORT_WARNINGS)
 
@@ -24,6 +27,7 @@ RESOURCES = Resources(
     state_key="arn:state-key",
     database_secret="arn:database-secret",
     database_key="arn:database-key",
+    database_group="sg-database",
     cache_secret="arn:cache-secret",
     cache_key="arn:cache-key",
     replication_prefix="prod",
@@ -113,6 +117,44 @@ def test_only_the_phase_database_reaches_credentials_and_tasks() -> None:
         assert ("dms:StartReplicationTask" in actions) is (phase == "database")
         assert "dms:DeleteReplicationTask" not in actions
         assert "dynamodb:DeleteItem" not in actions
+
+
+def _called(service: str) -> set[str]:
+    """The actions of a service whose operations the cutover names, as boto3 calls them."""
+    model = botocore.session.get_session().get_service_model(service)
+    operations = {xform_name(name): f"{service}:{name}" for name in model.operation_names}
+    named: set[str] = set()
+    for file in (PROJECT / "cutover").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                named.add(node.value)
+            elif isinstance(node, ast.Attribute):
+                named.add(node.attr)
+    return {action for operation, action in operations.items() if operation in named}
+
+
+def test_the_phase_database_may_do_what_the_cutover_calls_and_change_nothing_else() -> None:
+    actions = {action for item in statements("database", RESOURCES) for action in item["Action"]}
+    called = _called("dms") | _called("ec2")
+    assert "dms:StartReplicationTask" in called
+    assert called <= actions
+    changing = {
+        action
+        for action in actions
+        if action.startswith(("dms:", "ec2:")) and not action.partition(":")[2].startswith("Describe")
+    }
+    assert changing <= called, "a right that no step uses"
+
+
+def test_the_fence_opens_and_closes_the_databases_group_alone(landing_zone: Recording) -> None:
+    policy = landing_zone.of("RolePolicy")["prod-runner-database"].inputs["policy"]
+    rights = {action: resource for action, resource in allowed(policy) if action.startswith("ec2:")}
+    group = f"arn:aws:ec2:ap-southeast-1:{ACCOUNT}:security-group/prod-database-id"
+    assert rights == {
+        "ec2:DescribeSecurityGroupRules": "*",
+        "ec2:AuthorizeSecurityGroupIngress": group,
+        "ec2:RevokeSecurityGroupIngress": group,
+    }
 
 
 def test_an_unknown_phase_is_named() -> None:
