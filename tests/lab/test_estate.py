@@ -71,7 +71,10 @@ def test_what_holds_data_refused_to_go(report: Mapping[str, Any]) -> None:
     refused = {made["stack"] for made in report["stacks"] if made["refuses_destroy"]}
     assert refused == {"prod", "rhoam", "rhoam-migration"}
     kinds = {left.partition(":")[0] for left in report["final_snapshots"]}
-    assert kinds == {"rds db snapshots", "rds option groups"}, "as the settings want it"
+    assert kinds == {"elasticache snapshots", "rds db snapshots", "rds option groups"}
+    assert len(report["final_snapshots"]) == 4 + 5 + 2, (
+        "of databases, of caches, and of MySQL's option groups"
+    )
 
 
 def test_one_line_of_settings_touches_one_resource(report: Mapping[str, Any]) -> None:

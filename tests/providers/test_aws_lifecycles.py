@@ -8,7 +8,7 @@ from lab.providers import compare
 from lab.providers.aws.rows import ROWS
 from lab.providers.base import State, has_unknown
 from tests.providers.aws_cases import CASES, Case
-from tests.providers.client import urn
+from tests.providers.client import CallError, urn
 from tests.providers.cloud import Cloud, token
 
 
@@ -94,3 +94,22 @@ def test_an_option_group_outlives_its_deletion_where_a_snapshot_needs_it(cloud: 
     assert "kept" in {group["OptionGroupName"] for group in rds.describe_option_groups()["OptionGroupsList"]}
     rds.delete_option_group(OptionGroupName="kept")
     assert rds.describe_option_groups()["OptionGroupsList"] == []
+
+
+def test_a_cache_leaves_the_snapshot_that_it_is_told_to_and_no_second_of_its_name(cloud: Cloud) -> None:
+    where = urn(token("elasticache.ReplicationGroup"), "left")
+    inputs = {
+        "replicationGroupId": "left",
+        "description": "it",
+        "engine": "redis",
+        "nodeType": "cache.m7g.large",
+        "numCacheClusters": 2,
+        "finalSnapshotIdentifier": "left-final",
+    }
+    cloud.provider.delete(where, cloud.make("elasticache.ReplicationGroup", "left", inputs))
+    elasticache = cloud.aws.client("elasticache")
+    (snapshot,) = elasticache.describe_snapshots(ReplicationGroupId="left")["Snapshots"]
+    assert (snapshot["SnapshotName"], snapshot["SnapshotSource"]) == ("left-final", "manual")
+    again = cloud.make("elasticache.ReplicationGroup", "left", inputs)
+    with pytest.raises(CallError, match="SnapshotAlreadyExistsFault"):
+        cloud.provider.delete(where, again)

@@ -22,6 +22,10 @@ def install() -> None:
         "ResetCacheParameterGroup": _reset_parameters,
         "DescribeCacheParameters": _describe_parameters,
     }
+    operations |= {
+        "DeleteReplicationGroup": _delete_replication_group,
+        "DescribeSnapshots": _describe_snapshots,
+    }
     for kind in KINDS:
         operations = {**kind.operations(), **operations}
     operations |= tagging(
@@ -323,3 +327,27 @@ REPLICATION_GROUPS = Kind(
 )
 
 KINDS = (SUBNET_GROUPS, PARAMETER_GROUPS, USERS, USER_GROUPS, REPLICATION_GROUPS)
+SNAPSHOTS = Store("Snapshot", "SnapshotAlreadyExistsFault", "SnapshotNotFoundFault")
+"""What is left of deleted replication groups."""
+
+
+def _delete_replication_group(place: Place, given: Parameters) -> Item:
+    """Deletes a group; its last data stay as a snapshot where one is asked for."""
+    group = REPLICATION_GROUPS.find(place, given)
+    if name := given.get("FinalSnapshotIdentifier"):
+        kept = ("ReplicationGroupId", "CacheNodeType", "Engine", "EngineVersion", "KmsKeyId")
+        snapshot = {
+            "SnapshotName": name,
+            "SnapshotStatus": "available",
+            "SnapshotSource": "manual",
+            "ARN": _arn(place, "snapshot", name),
+            **{member: group[member] for member in kept if member in group},
+        }
+        SNAPSHOTS.create(place, name, snapshot)
+    return REPLICATION_GROUPS.operations()["DeleteReplicationGroup"](place, given)
+
+
+def _describe_snapshots(place: Place, given: Parameters) -> Item:
+    found = [SNAPSHOTS.get(place, given["SnapshotName"])] if "SnapshotName" in given else SNAPSHOTS.all(place)
+    group = given.get("ReplicationGroupId")
+    return {"Snapshots": [item for item in found if group in (None, item["ReplicationGroupId"])]}
