@@ -61,7 +61,8 @@ KUBERNETES_STANDARD_SUPPORT = {
     "1.34": date(2026, 12, 2),
     "1.35": date(2027, 3, 27),
 }
-"""When the standard support of a Kubernetes version on EKS ends."""
+"""When the standard support of a Kubernetes version on EKS ends. A newer one takes a line once `aws eks
+describe-cluster-versions` tells its date: EKS has 1.36, whose date stood in no page that was read."""
 KUBERNETES_DEFAULT = "1.35"
 """What a new cluster has where the settings name none: the version with the longest support ahead."""
 
