@@ -344,7 +344,7 @@ def _delete_replication_group(place: Place, given: Parameters) -> Item:
             **{member: group[member] for member in kept if member in group},
         }
         SNAPSHOTS.create(place, name, snapshot)
-    return REPLICATION_GROUPS.operations()["DeleteReplicationGroup"](place, given)
+    return dict(REPLICATION_GROUPS.operations()["DeleteReplicationGroup"](place, given))
 
 
 def _describe_snapshots(place: Place, given: Parameters) -> Item:
