@@ -9,7 +9,7 @@ import pytest
 
 from stacks import builder_for
 from tests.unit.conftest import OUTPUTS
-from tests.unit.recording import IMPORT_WARNINGS, Recording, project_copy, record
+from tests.unit.recording import IMPORT_WARNINGS, PROJECT, Recording, project_copy, record
 
 pytestmark = pytest.mark.filterwarnings(IMPORT_WARNINGS)
 Resources = dict[tuple[str, str], dict[str, Any]]
@@ -123,6 +123,12 @@ def test_one_line_of_settings_is_one_resource(
         if inputs.get(value) != after[kind, name].get(value)
     }
     assert {(kind.rpartition(":")[2], name, value) for kind, name, value in new | changed} == touched
+
+
+def test_the_document_tells_these_lines() -> None:
+    page = (PROJECT / "docs" / "first-preview.md").read_text()
+    for line in (f"- {DOMAIN}", "replicas: 2", "desired: 4", "instance_class: db.m7g.xlarge"):
+        assert f"| `{line}` |" in page
 
 
 def test_a_domain_needs_four_facts_and_points_at_the_source(tmp_path: Path) -> None:
