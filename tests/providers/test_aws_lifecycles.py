@@ -113,3 +113,16 @@ def test_a_cache_leaves_the_snapshot_that_it_is_told_to_and_no_second_of_its_nam
     again = cloud.make("elasticache.ReplicationGroup", "left", inputs)
     with pytest.raises(CallError, match="SnapshotAlreadyExistsFault"):
         cloud.provider.delete(where, again)
+
+
+def test_security_groups_stand_in_the_template_or_with_the_interface(cloud: Cloud) -> None:
+    group = cloud.make("ec2.SecurityGroup", "once", {"vpcId": cloud.vpc, "description": "it"}).id
+    template = cloud.make("ec2.LaunchTemplate", "once", {"vpcSecurityGroupIds": [group], "imageId": "ami-1"})
+    inputs = {
+        "launchTemplate": {"id": template.id, "version": "1"},
+        "instanceType": "t3.large",
+        "subnetId": cloud.subnets[0],
+        "associatePublicIpAddress": False,
+    }
+    with pytest.raises(CallError, match="may not be specified on the same request"):
+        cloud.make("ec2.Instance", "once", inputs)

@@ -12,7 +12,7 @@ from moto.rds.models import RDSBackend, rds_backends
 from moto.rds.responses import RDSResponse
 from moto.s3.models import FakeBucket, S3Backend
 
-from lab.aws.fakes.operation import Item, Parameters, Place, add, follow, refuse, snake
+from lab.aws.fakes.operation import Item, Parameters, Place, add, follow, precede, refuse, snake
 
 _LOGGING = "logging.s3.amazonaws.com"
 _NEWER_VERSIONS = {"mysql": {"8.4": "8.0"}}
@@ -21,6 +21,7 @@ _NEWER_VERSIONS = {"mysql": {"8.4": "8.0"}}
 
 def install() -> None:
     """Correct all of it."""
+    precede(EC2Response, "RunInstances", _groups_once)
     follow(EC2Response, "ModifyVpcEndpoint", _route_endpoint)
     follow(EC2Response, "DeleteVpcEndpoints", _forget_endpoints)
     follow(EC2Response, "DeleteNatGateway", _forget_gateway_interface)
@@ -40,6 +41,20 @@ def install() -> None:
     if not hasattr(FakeBucket.get_permission, "corrected"):
         FakeBucket.get_permission = _with_tls(FakeBucket.get_permission)  # type: ignore[method-assign]
     FakeBucket._log_permissions_enabled_policy = staticmethod(_may_deliver_logs)  # type: ignore[method-assign]
+
+
+def _groups_once(place: Place, given: Parameters) -> None:
+    """Where a call describes network interfaces, security groups are theirs; moto takes a template's too."""
+    wanted = given.get("LaunchTemplate", {})
+    template = ec2_backends[place.account][place.region].launch_templates.get(wanted.get("LaunchTemplateId"))
+    if template is None or not given.get("NetworkInterfaces"):
+        return
+    if template.get_version(wanted.get("Version", "$Default")).data.get("SecurityGroupIds"):
+        raise refuse(
+            "InvalidParameterCombination",
+            "Network interfaces and an instance-level security groups may not be specified on the same"
+            " request",
+        )
 
 
 def _route_endpoint(place: Place, given: Parameters) -> None:

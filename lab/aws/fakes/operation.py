@@ -67,6 +67,21 @@ def follow(response: type[BaseResponse], name: str, after: Callable[[Place, Para
     setattr(response, snake(name), method)
 
 
+def precede(response: type[BaseResponse], name: str, before: Callable[[Place, Parameters], None]) -> None:
+    """Let something look at a call before one of moto's own operations; it may refuse it."""
+    original = getattr(response, snake(name))
+    if getattr(original, "preceded", False):
+        return
+
+    def method(self: Any) -> Any:
+        before(_place(self), _parameters(self))
+        return original(self)
+
+    method.preceded = True  # type: ignore[attr-defined]
+    method.followed = getattr(original, "followed", False)  # type: ignore[attr-defined]
+    setattr(response, snake(name), method)
+
+
 def _method(operation: Operation) -> Callable[[Any], ActionResult]:
     def method(self: Any) -> ActionResult:
         return ActionResult(dict(operation(_place(self), _parameters(self))))
