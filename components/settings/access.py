@@ -35,7 +35,8 @@ class RunnerSettings(Model):
     operators: tuple[Owned[RoleArn], ...] = ()
     """Principals that may assume the runner's roles besides the workspace instance, with MFA."""
     session_minutes: Annotated[int, Field(ge=60, le=720)] = 240
-    """How long a session of a role may last."""
+    """How long a session of a role may last. Whoever comes from another role, as the workspace instance does,
+    gets an hour at most, and AWS's tools renew it."""
     state_bucket: Owned[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]] | None = None
     """The S3 bucket of Pulumi's state, which the runner's flips read and write."""
     state_key: Owned[KeyArn] | None = None

@@ -71,6 +71,11 @@ class Matching:
         return value
 
 
+def repeated(names: Sequence[str]) -> list[str]:
+    """Those that stand there more than once, each once."""
+    return sorted({name for name in names if names.count(name) > 1})
+
+
 def _address(value: str) -> str:
     """an IPv4 address such as 203.0.113.10"""
     try:

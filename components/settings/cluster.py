@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from components.settings.access import ClusterAccess, PodRole
-from components.settings.base import AwsName, FieldsError, Ipv4Network, Model, architecture
+from components.settings.base import AwsName, FieldsError, Ipv4Network, Model, architecture, repeated
 from components.settings.engines import KUBERNETES_DEFAULT, KUBERNETES_STANDARD_SUPPORT
 
 
@@ -61,6 +61,21 @@ class ClusterSettings(Model):
             known = ", ".join(KUBERNETES_STANDARD_SUPPORT)
             raise ValueError(f"expected a version that EKS supports without extra cost: {known}")
         return version
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        keys = {
+            "access": [entry.name for entry in self.access],
+            "pod_roles": [f"{role.namespace}/{role.service_account}" for role in self.pod_roles],
+        }
+        problems = [
+            (key, f"expected each once, not {', '.join(twice)} again")
+            for key, names in keys.items()
+            if (twice := repeated(names))
+        ]
+        if problems:
+            raise FieldsError(problems)
+        return self
 
     @model_validator(mode="after")
     def _not_everyone(self) -> Self:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.settings.base import FieldsError, Ipv4Network, Model, Zone
+from components.settings.base import FieldsError, Ipv4Network, Model, Zone, repeated
 
 
 class NetworkSettings(Model):
@@ -57,6 +57,8 @@ class NetworkSettings(Model):
             problems.append(("zones", f"expected zones of one region, not {', '.join(self.zones)}"))
         if len(set(self.zones)) < len(self.zones):
             problems.append(("zones", "expected each zone once"))
+        if twice := repeated(self.interface_endpoints):
+            problems.append(("interface_endpoints", f"expected each once, not {', '.join(twice)} again"))
         for name, subnets in (("public_subnets", self.public), ("private_subnets", self.private)):
             if len(subnets) != len(self.zones):
                 problems.append((name, f"expected one subnet for each of the {len(self.zones)} zones"))

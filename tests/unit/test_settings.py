@@ -26,6 +26,8 @@ from stacks.settings import (
 from tests.unit.recording import OWNERS_FACTS, PROJECT, KeyPath, project_copy
 
 ROOT = "landfall:environment"
+ADMIN = {"name": "team", "principal": "arn:aws:iam::123456789012:role/team", "policy": "admin"}
+POD_ROLE = {"namespace": "billing", "service_account": "boss", "managed_policies": ["AmazonS3ReadOnlyAccess"]}
 ACCEPTED = {
     "cluster": "source",
     "namespace": "ops-tools",
@@ -86,6 +88,9 @@ def test_filled_in_settings_hold_no_placeholder(tmp_path: Path) -> None:
         (("cluster", "version"), "1.33", "without extra cost: 1.34, 1.35"),
         (("cluster", "node_group", "instance_types"), ["m7i.large", "m7g.large"], "of one architecture"),
         (("workspace", "instance_type"), "t4g.large", "an image for arm64, as t4g.large is one"),
+        (("cluster", "access"), [ADMIN, ADMIN], "each once, not team again"),
+        (("cluster", "pod_roles"), [POD_ROLE, POD_ROLE], "each once, not billing/boss again"),
+        (("network", "interface_endpoints"), ["kms", "sts", "kms"], "each once, not kms again"),
         (("database", "target", "version"), "5.6", "RDS has no mysql 5.6; it has 5.7, 8.0, 8.4"),
         (("database", "target", "parameter_family"), "mysql8.0", "expected mysql8.4 for mysql 8.4"),
         (("database", "target", "engine"), "postgres", "RDS has no postgres 8.4; it has 12, 13"),
