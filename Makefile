@@ -1,6 +1,6 @@
 # `make rehearse` and `make test` set up whatever they need; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse lab lab-down estate preview test check docs lock
+.PHONY: help setup rehearse bench-switch bench-verify lab lab-down estate preview test check docs lock
 
 PYTHON3 ?= python3
 # The setup prints its progress on stderr and the virtual environment's python on stdout.
@@ -14,6 +14,12 @@ setup: ## install and build what is missing, into a cache outside the clone
 
 rehearse: ## the whole migration on this machine; PLAN= UNTIL= THEN=rollback KILL=n SEED= RATE= ENGINE=official|lab OUT=
 	@$(PYTHON) -m lab rehearse
+
+bench-switch: ## how long requests wait while the database is switched, many times over: out/bench/switch.json
+	@$(PYTHON) -m lab bench-switch
+
+bench-verify: ## rows a second of the verification beside other tools: out/bench/verify.json
+	@$(PYTHON) -m lab bench-verify
 
 lab: ## a lab that stays, to be worked with by hand
 	@$(PYTHON) -m lab up

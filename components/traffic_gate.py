@@ -1,8 +1,8 @@
 """A gate before the services of a namespace: it can hold requests for a moment, and choose who answers."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pulumi
@@ -47,6 +47,8 @@ class GateRoute:
     """Host and port of those who answer with the source's database."""
     target: str
     """Host and port of those who answer with the target's."""
+    selector: Mapping[str, str] = field(default_factory=dict)
+    """The labels that the Service normally selects its pods by."""
 
 
 class TrafficGate(pulumi.ComponentResource):
@@ -62,8 +64,10 @@ class TrafficGate(pulumi.ComponentResource):
     Args:
         side: who answers, for pods that start.
 
+    It stands unused until a Service's selector is set to `gate_selector(...)`.
+
     Outputs:
-        selector: the labels by which a Service sends to the gate.
+        selector: the labels of its pods.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class TrafficGate(pulumi.ComponentResource):
         super().__init__("landfall:kubernetes:TrafficGate", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         labels = {"app.kubernetes.io/name": NAME}
+        selected = {key: NAME for route in routes for key in route.selector}
         files = {
             "haproxy.cfg": haproxy_configuration(routes, dns=True),
             "park.lua": park_script(f"{FOLDER}/state.map"),
@@ -100,7 +105,7 @@ class TrafficGate(pulumi.ComponentResource):
                 "strategy": {"rolling_update": {"max_unavailable": 0, "max_surge": 1}},
                 "template": {
                     "metadata": {
-                        "labels": labels,
+                        "labels": selected | labels,
                         # The state is changed in place: only a new configuration takes new pods.
                         "annotations": {"landfall/configuration": _checksum(files["haproxy.cfg"])},
                     },
@@ -123,6 +128,11 @@ class TrafficGate(pulumi.ComponentResource):
         )
         self.selector = labels
         self.register_outputs({"selector": labels})
+
+
+def gate_selector(selector: Mapping[str, str]) -> dict[str, str]:
+    """The selector, of the same keys, by which a Service sends to the gate instead of to its pods."""
+    return dict.fromkeys(selector, NAME)
 
 
 def _pod(image: str, routes: Sequence[GateRoute], config_map: pulumi.Input[str]) -> PodSpecArgsDict:

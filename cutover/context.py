@@ -10,6 +10,7 @@ from typing import Any
 
 from cutover.activity import Activity
 from cutover.clock import Clock
+from cutover.database_move import DatabaseMove
 from cutover.errors import InterruptedRunError, StepError, StepTimeoutError
 from cutover.ports import Approval, Cluster, Database, Dns, KeyStore, Side, Stacks, Web
 from stacks.settings import Environment, PlaceholderError, known
@@ -60,6 +61,8 @@ class Context:
     clock: Clock
     say: Callable[[str], None]
     """Progress, one line."""
+    database_move: DatabaseMove | None = None
+    """The pair of databases, where the settings move one."""
     facts: Facts = field(default_factory=lambda: Facts({}, _forget))
     approval: Callable[[str, str], Approval | None] = lambda _step, _instructions: None
     """A person's word on a step, once it has been given; asked with what they are to do."""
@@ -135,6 +138,12 @@ class Context:
         if name not in self.clusters:
             raise StepError(f"the settings name no cluster {name!r}, but {', '.join(self.clusters)}")
         return self.clusters[name]
+
+    def move(self) -> DatabaseMove:
+        """The pair of databases. Raises StepError where the settings move none."""
+        if self.database_move is None:
+            raise StepError("the settings have no section `replication`: no database moves")
+        return self.database_move
 
     def stack(self, part: str) -> str:
         """The name of one of the environment's stacks; `""` for the landing zone."""

@@ -12,12 +12,14 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cutover.errors import PlanError
-from cutover.history import History, Status, StepHistory, fold
+from cutover.history import BACK, FORWARD, History, Status, StepHistory, fold
 from cutover.journal import Record
 from cutover.plan import Plan
 from stacks.settings import CutoverSettings
 
 SCHEMA = 1
+SWITCH = "switch-database"
+"""The step by which the database is switched."""
 Engine = Literal["official", "lab"]
 
 
@@ -93,6 +95,32 @@ class Traffic(Section):
     stale_clients: StaleClients
 
 
+class ReplicationReport(Section):
+    """The switch of the database, in milliseconds; of the last switch forward."""
+
+    kind: str
+    """What carried the forward replication: `native` or `dms`."""
+    lag_ms_at_fence: float
+    park_ms: float
+    pause_ms: float
+    fence_ms: float
+    drain_ms: float
+    compare_ms: float
+    promote_ms: float
+    let_through_ms: float
+
+
+class VerificationReport(Section):
+    """What was compared of the two databases, to its end under the fence."""
+
+    tables: int
+    rows: int
+    rows_per_second: float
+    rechecked_under_fence: int
+    mismatches: int
+    schema_differences: int
+
+
 class RollbackReport(Section):
     """What became of the writes on the target's database."""
 
@@ -131,6 +159,8 @@ class Report(Section):
     stages: tuple[StageReport, ...]
     steps: tuple[StepReport, ...]
     traffic: Traffic | None
+    replication: ReplicationReport | None = None
+    verification: VerificationReport | None = None
     rollback: RollbackReport | None
     criteria: tuple[Criterion, ...]
     faults_injected: tuple[Fault, ...] = ()
@@ -193,6 +223,7 @@ def make_report(
     plan: Plan, records: Iterable[Record], given: ReportInput, thresholds: CutoverSettings
 ) -> Report:
     """Builds the report from the journal. Raises PlanError where nothing was run yet."""
+    records = tuple(records)
     history = fold(records)
     if not history.started:
         raise PlanError("there is nothing to report: the plan was not run yet")
@@ -222,9 +253,19 @@ def make_report(
         ),
         steps=steps,
         traffic=given.traffic,
-        # Until the database is switched, nothing is ever written on the target's.
-        rollback=RollbackReport(writes_on_target=0, kept=0) if outcome == "rolled back" else None,
-        criteria=tuple(_criteria(plan, history, outcome, given.traffic, thresholds)),
+        replication=_of_switch(records, ReplicationReport, "replication"),
+        verification=_of_switch(records, VerificationReport, "verification"),
+        rollback=_rollback(records, outcome),
+        criteria=tuple(
+            _criteria(
+                plan,
+                history,
+                outcome,
+                traffic=given.traffic,
+                thresholds=thresholds,
+                verified=_of_switch(records, VerificationReport, "verification"),
+            )
+        ),
         differs=plan.document.differs,
         faults_injected=given.faults,
         versions=_versions(history),
@@ -246,6 +287,39 @@ def write_report(
     except OSError as error:
         raise PlanError(f"the report could not be written to {folder}: {error}") from error
     return made
+
+
+def _switches(records: Iterable[Record], direction: str) -> list[Mapping[str, Any]]:
+    """What switches of the database in a direction that came to their end have noted, in their order."""
+    return [
+        record.data.get("evidence", {})
+        for record in records
+        if record.kind == "outcome"
+        and record.data.get("step") == SWITCH
+        and record.data.get("direction") == direction
+        and record.data.get("result") == "done"
+    ]
+
+
+def _of_switch(records: Iterable[Record], model: type[_S], name: str) -> _S | None:
+    """A part of the last switch forward, as far as it was noted: one that was killed notes less."""
+    for evidence in reversed(_switches(records, FORWARD)):
+        found = evidence.get(name)
+        if found:
+            fields = {key: found[key] for key in model.model_fields if key in found}
+            try:
+                return model.model_validate(fields)
+            except ValidationError:
+                return None
+    return None
+
+
+def _rollback(records: Iterable[Record], outcome: str) -> RollbackReport | None:
+    """Until the database was switched, nothing was ever written on the target's."""
+    found = [evidence["rollback"] for evidence in _switches(records, BACK) if "rollback" in evidence]
+    if found:
+        return RollbackReport.model_validate(found[-1])
+    return RollbackReport(writes_on_target=0, kept=0) if outcome == "rolled back" else None
 
 
 def _step_outcome(history: History, step_id: str) -> str:
@@ -272,7 +346,13 @@ def _stage(stage_id: str, steps: list[StepReport]) -> StageReport:
 
 
 def _criteria(
-    plan: Plan, history: History, outcome: str, traffic: Traffic | None, thresholds: CutoverSettings
+    plan: Plan,
+    history: History,
+    outcome: str,
+    *,
+    traffic: Traffic | None,
+    thresholds: CutoverSettings,
+    verified: VerificationReport | None,
 ) -> Iterable[Criterion]:
     """The five success criteria of the document, as far as this run can judge them."""
 
@@ -289,19 +369,36 @@ def _criteria(
         evidence=back
         or ("pods ready, DNS settled on the target, soaked, source at 0" if running else _open(history)),
     )
-    connections = history.step("start-services").evidence.get("held", {})
-    seen = [
-        found["seen"] for found in connections.values() if isinstance(found, dict) and "connections" in found
-    ]
-    yield Criterion(
-        id="database-verified",
-        title="Database functionality verified",
-        holds=None if back else bool(seen) and done("connect"),
-        evidence=back or "; ".join(seen) or "live connections were not seen",
-    )
+    yield _database(history, verified, connected=done("connect"), back=back)
     yield _no_disruption(traffic)
     yield _integrations(plan, history, back, holds=done("verify"))
     yield _performance(traffic, thresholds)
+
+
+def _database(
+    history: History, verified: VerificationReport | None, *, connected: bool, back: str
+) -> Criterion:
+    """Live connections; and once the database is switched, that it holds what the source's held."""
+    title = "Database functionality verified"
+    if back:
+        return Criterion(id="database-verified", title=title, holds=None, evidence=back)
+    switched = history.step(SWITCH).status == Status.DONE
+    step = "restart-services" if switched else "start-services"
+    held = history.step(step).evidence.get("held", {})
+    seen = [found["seen"] for found in held.values() if isinstance(found, dict) and "connections" in found]
+    holds = bool(seen) and connected
+    evidence = seen or ["live connections were not seen"]
+    if verified is not None:
+        same = not verified.mismatches and not verified.schema_differences
+        holds = holds and same
+        evidence.append(
+            f"{verified.rows} rows of {verified.tables} tables compared, {verified.rechecked_under_fence} "
+            f"again under the fence: {verified.mismatches} differ, and {verified.schema_differences} "
+            "properties of the schema"
+        )
+    elif switched:
+        holds, evidence = False, [*evidence, "the databases were not compared to the end"]
+    return Criterion(id="database-verified", title=title, holds=holds, evidence="; ".join(evidence))
 
 
 def _integrations(plan: Plan, history: History, back: str, *, holds: bool) -> Criterion:

@@ -64,6 +64,11 @@ class Session:
         return self.folder / f"{self.environment_name}.{self.plan_name}.jsonl"
 
     @property
+    def database_folder(self) -> Path:
+        """Where the switch of the database and its verification keep what they need after a crash."""
+        return self.folder / f"{self.environment_name}.{self.plan_name}.database"
+
+    @property
     def lease_path(self) -> Path:
         """One lease for all plans of an environment."""
         return self.folder / f"{self.environment_name}.lease"
@@ -120,6 +125,7 @@ class Session:
         # Their clients take a second to load, and `status` is asked again and again without them.
         from cutover.clusters import KubernetesCluster  # noqa: PLC0415
         from cutover.database import MySql  # noqa: PLC0415
+        from cutover.database_move.mysql_move import MySqlMove  # noqa: PLC0415
         from cutover.dns_client import AuthoritativeDns  # noqa: PLC0415
         from cutover.keys.store import RedisPod  # noqa: PLC0415
         from cutover.pulumi_stacks import PulumiStacks  # noqa: PLC0415
@@ -138,11 +144,23 @@ class Session:
                 raise StepError("the settings name no Redis that moves along (redis_copy)")
             return RedisPod(clusters[side], redis.host, redis.port, self.clock)
 
+        stacks = PulumiStacks(self.project, max(_PREVIEW_SECONDS, call), activity.note)
+        move = None
+        if environment.replication is not None:
+            move = MySqlMove(
+                environment,
+                self.project,
+                self.database_folder,
+                stacks=stacks,
+                target=clusters["target"],
+                clock=self.clock,
+            )
         return Context(
             environment=environment,
             project=self.project,
             clusters=clusters,
-            stacks=PulumiStacks(self.project, max(_PREVIEW_SECONDS, call), activity.note),
+            stacks=stacks,
+            database_move=move,
             dns=AuthoritativeDns(call),
             web=HttpsClient(),
             database=MySql(environment, self.project, call),

@@ -1,12 +1,13 @@
-"""`python -m lab rehearse`, `estate`, `up`, `down`: see `make help`."""
+"""`python -m lab rehearse`, `estate`, `bench-switch`, `bench-verify`, `up`, `down`: see `make help`."""
 
 from __future__ import annotations
 
 import sys
 
-from lab import estate, rehearse, standing
+from lab import bench_switch, bench_verify, estate, rehearse, standing
 
 _COMMANDS = {"estate": estate.main, "rehearse": rehearse.main}
+_COMMANDS |= {"bench-switch": bench_switch.main, "bench-verify": bench_verify.main}
 _COMMANDS |= {"up": standing.up, "stay": standing.stay, "down": standing.down}
 
 

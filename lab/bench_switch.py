@@ -1,7 +1,8 @@
 """`python -m lab bench-switch`: how long requests wait while the database is switched, many times over.
 
-Writes `<OUT>/bench/switch.json`. Variables: `OUT`, `RATE` (requests a second, a third of them writes), `N`
-(the number of switches of each strategy, there and back counted as two).
+Writes `<OUT>/bench/switch.json`. Variables: `OUT`, `RATE` (requests a second, a third of them writes), `N`,
+`N_DMS` and `N_RESTART` (the number of switches armed with native replication, armed with DMS, and by the
+document's restart; there and back counted as two).
 """
 
 from __future__ import annotations
@@ -17,13 +18,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cutover.mysql import binlog_position
 from cutover.switching import Parts
 from cutover.switching.end import Side
-from lab.replication.switch_world import POSITION, Request, SwitchWorld
+from lab.aws.server import AwsServer
+from lab.replication import dms_tasks
+from lab.replication.dms_setup import Dms
+from lab.replication.switch_world import LIMITS, POSITION, Request, SwitchWorld
 
 RATE = 300.0
 SHARE = 1 / 3
 SWITCHES = 100
+SWITCHES_BY_DMS = 20
+RESTARTS = 20
+LAG_SECONDS = 1.0
 PAUSE_SECONDS = 0.3
 """Between two switches, so that each meets a steady load."""
 MARGIN_SECONDS = 0.1
@@ -42,15 +50,22 @@ def main() -> int:
     """Runs it and prints a line per strategy; exit code 1 where a request failed or a write was lost."""
     rate = float(os.environ.get("RATE") or RATE)
     count = int(os.environ.get("N") or SWITCHES)
+    by_dms = int(os.environ.get("N_DMS") or SWITCHES_BY_DMS)
+    restarts = int(os.environ.get("N_RESTART") or RESTARTS)
     output = Path(os.environ.get("OUT") or "out") / "bench" / "switch.json"
     with tempfile.TemporaryDirectory(prefix="landfall-bench-") as folder, SwitchWorld(Path(folder)) as world:
         say(f"{count} switches, armed, native replication, {rate:g} requests a second")
-        run = armed_native(world, rate, count)
+        runs = [armed_native(world, rate, count)]
         say(f"{count} times the bare statements")
         floor = bare_statements(world, count)
+        say(f"{restarts} switches by restarting, native replication")
+        runs.append(restarted(world, rate, restarts))
+        say(f"{by_dms} switches, armed, DMS with a lag of {LAG_SECONDS:g} s")
+        runs.insert(1, armed_dms(world, rate, by_dms))
     found: dict[str, Any] = {
-        "runs": [run],
+        "runs": runs,
         "floor": floor,
+        "dms_lag_ms": LAG_SECONDS * 1000,
         "rate": rate,
         "versions": {"databases": "MariaDB"},
     }
@@ -59,7 +74,8 @@ def main() -> int:
     for each in found["runs"]:
         say(f"{each['strategy']} {each['replication']}: gap {each['gap_ms']}, {each['failed']} failed")
     say(f"written: {output}")
-    return 1 if any(each["failed"] or each["writes_lost"] for each in (run,)) else 0
+    armed = [each for each in runs if each["strategy"] == "armed"]
+    return 1 if any(each["failed"] for each in armed) or any(each["writes_lost"] for each in runs) else 0
 
 
 def armed_native(world: SwitchWorld, rate: float, count: int) -> dict[str, Any]:
@@ -89,6 +105,106 @@ def armed_native(world: SwitchWorld, rate: float, count: int) -> dict[str, Any]:
         **fate(requests, world.written(side)),
         "parts_ms": parts_of(switches),
     }
+
+
+def armed_dms(world: SwitchWorld, rate: float, count: int) -> dict[str, Any]:
+    """Switches there and back under load, whose changes DMS carries; its task is turned behind each."""
+    os.environ |= {dms_tasks.HOST: dms_tasks.HERE, dms_tasks.LAG: str(LAG_SECONDS)}
+    side = serving(world)
+    with AwsServer() as server:
+        dms = Dms(server.url, (world.source, world.target), load=False)
+        try:
+            world.use_dms(dms.there(), dms.back(), side)
+            clients = world.clients(rate, SHARE)
+            time.sleep(2.0 + LAG_SECONDS)
+            switches = []
+            with world.gates() as gates:
+                for number in range(count):
+                    place: list[str] = []
+                    new: Side = "target" if side == "source" else "source"
+
+                    def note(_seconds: float, place: list[str] = place, new: Side = new) -> None:
+                        with world.end(new).server.connect() as session:
+                            place.append(str(binlog_position(session)))
+
+                    with world.switch(world.way(gates, side), note) as switch:
+                        switch.arm()
+                        begun = time.monotonic()
+                        parts = switch.run()
+                        switches.append(Timed(begun, time.monotonic(), parts))
+                    side = new
+                    world.turn_dms(side, place[0])
+                    time.sleep(PAUSE_SECONDS + LAG_SECONDS)
+                    say(f"{number + 1} of {count}: {parts.total:.1f} ms")
+            requests = clients.stop()
+        finally:
+            for arn in (dms.forward, dms.reverse):
+                dms_tasks.stop(arn)
+    return {
+        "strategy": "armed",
+        "replication": "dms",
+        **figures(switches, requests),
+        **fate(requests, world.written(side)),
+        "parts_ms": parts_of(switches),
+    }
+
+
+def restarted(world: SwitchWorld, rate: float, count: int) -> dict[str, Any]:
+    """The document's own way: the source is fenced, and the services restarted with the other database."""
+    clients = world.clients(rate, SHARE)
+    time.sleep(2.0)
+    side = serving(world)
+    with world.gates() as gates:
+        gates.let_through("source")
+    if side == "target":
+        world.restart_boss("target")
+    switches = []
+    for number in range(count):
+        new: Side = "target" if side == "source" else "source"
+        old_end, new_end = world.end(side), world.end(new)
+        old_end.prepare()
+        new_end.prepare()
+        took: dict[str, float] = {}
+        begun = last = time.monotonic()
+
+        def part(name: str, took: dict[str, float] = took) -> None:
+            nonlocal last
+            took[name] = (time.monotonic() - last) * 1000
+            last = time.monotonic()
+
+        report = old_end.fence.raise_fence(old_end.session, POSITION, LIMITS.fence)
+        part("fence")
+        (world.forward() if new == "target" else world.reverse()).wait_applied(report.position, LIMITS.drain)
+        part("drain")
+        new_end.promote()
+        part("promote")
+        world.restart_boss(new)
+        part("let_through")
+        switches.append(Timed(begun, time.monotonic(), Parts(position=report.position, **took)))
+        old_end.close()
+        new_end.close()
+        side = new
+        time.sleep(PAUSE_SECONDS)
+        say(f"{number + 1} of {count}: {switches[-1].parts.total:.0f} ms")
+    requests = clients.stop()
+    if side == "target":
+        # as armed switches find it: each BOSS on its own database
+        world.restart_boss("source")
+        with world.gates() as gates:
+            gates.let_through("target")
+    return {
+        "strategy": "restart",
+        "replication": "native",
+        **figures(switches, requests),
+        **fate(requests, world.written(side)),
+        "parts_ms": parts_of(switches),
+    }
+
+
+def serving(world: SwitchWorld) -> Side:
+    """Whose database takes writes."""
+    with world.source.session() as session:
+        return "target" if str(session.value("SELECT @@GLOBAL.read_only")) == "1" else "source"
 
 
 def figures(switches: Sequence[Timed], requests: Sequence[Request]) -> dict[str, Any]:

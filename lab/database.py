@@ -64,11 +64,12 @@ _APPLICATION_RIGHTS = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES, CREATE TEMPORARY TABLES, "
     "LOCK TABLES, CREATE VIEW, SHOW VIEW, TRIGGER, EXECUTE, CREATE ROUTINE, ALTER ROUTINE"
 )
-# What a managed MySQL gives its administrator: no SUPER, no FILE, no SHUTDOWN.
-_ADMINISTRATOR_RIGHTS = (
+# What a managed MySQL gives its administrator: no SUPER, no FILE, no SHUTDOWN, no read_only.
+ADMINISTRATOR_RIGHTS = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, "
     "SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, BINLOG MONITOR, "
-    "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER"
+    "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, CONNECTION ADMIN, "
+    "BINLOG ADMIN"
 )
 _SECURITY_GROUP = f"""
 table ip security_group {{
@@ -145,7 +146,7 @@ class HuaweiDatabase:
         (self._folder / "tmp").mkdir(exist_ok=True, mode=0o700)
         data = self._folder / "data"
         if not data.exists():
-            self._install(data)
+            install(self._tools, data)
         tls = _TLS.format(certificate=self._tls.certificate, key=self._tls.key) if self._tls else ""
         init = self._folder / "init.sql"
         init.touch(mode=0o600)
@@ -202,26 +203,6 @@ class HuaweiDatabase:
     def _change_admitted(self, verb: str, address: str) -> None:
         self._world.nft(DATABASE_HOST, f"{verb} element ip security_group admitted {{ {address} }}")
 
-    def _install(self, data: Path) -> None:
-        command = [
-            str(self._tools.mariadb_install_db),
-            "--no-defaults",
-            "--user=root",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            f"--datadir={data}",
-        ]
-        try:
-            result = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS
-            )
-        except subprocess.TimeoutExpired as error:
-            shutil.rmtree(data, ignore_errors=True)
-            raise LabError(f"mariadb-install-db did not end within {INSTALL_SECONDS:.0f} s") from error
-        if result.returncode != 0:
-            shutil.rmtree(data, ignore_errors=True)
-            raise LabError(f"mariadb-install-db ended with {result.returncode}: {result.stderr[-2000:]}")
-
     def _accounts(self) -> str:
         """What the server runs before it accepts anybody; one statement a line."""
         administrator, operator = self.administrator, self.operator
@@ -230,7 +211,7 @@ class HuaweiDatabase:
             f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{operator.password}'",
             *(statement for login in (self.application, self.corestone) for statement in _schema(login)),
             f"CREATE OR REPLACE USER '{administrator.user}'@'%' IDENTIFIED BY '{administrator.password}'",
-            f"GRANT {_ADMINISTRATOR_RIGHTS} ON *.* TO '{administrator.user}'@'%' WITH GRANT OPTION",
+            f"GRANT {ADMINISTRATOR_RIGHTS} ON *.* TO '{administrator.user}'@'%' WITH GRANT OPTION",
         ]
         return "".join(f"{statement};\n" for statement in statements)
 
@@ -240,6 +221,26 @@ class HuaweiDatabase:
         except (pymysql.MySQLError, OSError):
             return False
         return True
+
+
+def install(tools: Tools, data: Path) -> None:
+    """Makes an empty data directory. Raises LabError."""
+    command = [
+        str(tools.mariadb_install_db),
+        "--no-defaults",
+        "--user=root",
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+        f"--datadir={data}",
+    ]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        shutil.rmtree(data, ignore_errors=True)
+        raise LabError(f"mariadb-install-db did not end within {INSTALL_SECONDS:.0f} s") from error
+    if result.returncode != 0:
+        shutil.rmtree(data, ignore_errors=True)
+        raise LabError(f"mariadb-install-db ended with {result.returncode}: {result.stderr[-2000:]}")
 
 
 def _schema(login: Login) -> list[str]:

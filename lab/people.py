@@ -29,6 +29,8 @@ class Deed:
 
     act: Callable[[], None]
     approved: bool = True
+    by: str = "lab operator"
+    """Whose word it is."""
 
 
 def deeds_of(clouds: Clouds) -> dict[str, Deed]:
@@ -36,6 +38,8 @@ def deeds_of(clouds: Clouds) -> dict[str, Deed]:
     return {
         "open-database": Deed(clouds.open_database),
         "await-callers": Deed(lambda: redirect_exporter(clouds), approved=False),
+        "agree-again": Deed(lambda: None, by="lab owner"),
+        "shut-down-source": Deed(clouds.database.stop),
     }
 
 
@@ -88,7 +92,7 @@ class People:
                     deed.act()
                     self._done.add(step)
                 if deed.approved:
-                    self._approve(step)
+                    self._approve(step, deed.by)
 
     def _waiting(self) -> list[str]:
         """Steps that wait; none where nothing was written since the last look."""
@@ -102,8 +106,8 @@ class People:
         self._done &= set(waiting)
         return waiting
 
-    def _approve(self, step: str) -> None:
-        words = ("approve", step, "--as", "lab operator", "--note", "done in the rehearsal")
+    def _approve(self, step: str, by: str) -> None:
+        words = ("approve", step, "--as", by, "--note", "done in the rehearsal")
         try:
             result = self._clouds.operator(
                 [*self._cutover, *words], cwd=self._session.project, timeout=_APPROVE_SECONDS

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from cutover.database_move.switching import serving
 from cutover.errors import CutoverError
 from cutover.plans.parts import PHASE_1
 from cutover.session import Session
@@ -31,6 +32,7 @@ from lab.verdict import (
 )
 from lab.world import LabError, enter, inside_world
 
+_BEFORE_THE_END = "validate"
 _WARM_UP_SECONDS = 10.0
 _COOL_DOWN_SECONDS = 10.0
 
@@ -75,7 +77,10 @@ class _Rehearsal:
         return self._judge(outcome)
 
     def _migrate(self, people: People) -> str:
-        until = ["--to", self._options.until] if self._options.until else []
+        # what a rollback takes back ends before the stage from which there is no return
+        last = _BEFORE_THE_END if self._options.then == "rollback" else None
+        reached = self._options.until or last
+        until = ["--to", reached] if reached else []
         with people.at_work():
             code = self._killer.watch(lambda: self._scene.cutover("run", *until))
             if code == 0 and self._options.then == "rollback":
@@ -101,7 +106,10 @@ class _Rehearsal:
         (self._traffic / "stop").touch()
         self._clouds.supervisor.wait("traffic", timeout=60.0)
         self._progress("the judge: every acknowledged write looked up in the database")
-        login = self._clouds.database.operator.write(self._clouds.folder / "judge-login.json")
+        target = serving(self._session.database_folder) == "target"
+        survivor = self._clouds.target_database if target else self._clouds.database
+        self._progress(f"the {'target' if target else 'source'}'s database serves")
+        login = survivor.operator.write(self._clouds.folder / "judge-login.json")
         traffic_file, series = self._traffic / "traffic.json", self._traffic / "series.json"
         self._python(
             *("lab.traffic", "judge", "--requests", str(self._traffic / "requests.jsonl")),

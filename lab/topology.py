@@ -28,6 +28,11 @@ DATABASE_NAME = "rds.boss.huawei.internal"
 DATABASE_INTERNAL = "198.51.100.30"
 DATABASE_EIP = "203.0.113.30"
 
+TARGET_DATABASE = "198.51.100.140"
+"""The private address of the database on RDS."""
+TARGET_DATABASE_NAME = "prod-database.aaaaaaaaaa.ap-southeast-1.rds.amazonaws.com"
+"""As the lab's RDS API names it."""
+
 AWS_GATEWAY = "198.51.100.129"
 
 

@@ -204,6 +204,51 @@ class HandOverSchedules(Action):
         context.wait_for(f"jobs on {cluster.context} to end", self.seconds, look)
 
 
+@dataclass(frozen=True, kw_only=True)
+class HoldSchedules(HandOverSchedules):
+    """Suspends the target's CronJobs for a while and waits for what they began; `resume`: lets them go on."""
+
+    resume: bool = False
+
+    def describe(self) -> str:
+        """See Action."""
+        if self.resume:
+            return "let the target's CronJobs run again"
+        return "suspend the target's CronJobs, and wait until none of their jobs runs"
+
+    def preview(self, context: Context) -> tuple[str, ...]:
+        """See Action."""
+        return tuple(
+            f"CronJob {key} on the target: spec.suspend: {not self._held(before)} -> {self._held(before)}"
+            for key, before in self._schedules(context).items()
+            if not before["suspend"]
+        )
+
+    def observe(self, context: Context) -> Observation:  # noqa: ARG002 - an interface's method
+        """It is repeated: suspending what is suspended is harmless."""
+        return Observation("not done", "looked at anew")
+
+    def apply(self, context: Context) -> Evidence:
+        """See Action."""
+        return self._set(context, held=not self.resume)
+
+    def undo(self, context: Context) -> Evidence:
+        """See Action."""
+        return self._set(context, held=self.resume)
+
+    def _held(self, before: Mapping[str, Any]) -> bool:
+        return not self.resume or bool(before["suspend"])
+
+    def _set(self, context: Context, *, held: bool) -> Evidence:
+        target = context.clusters["target"]
+        schedules = self._schedules(context)
+        for key, before in schedules.items():
+            _patch(target, CRON_JOBS, key, {"spec": {"suspend": held or before["suspend"]}})
+        if held:
+            self._await_jobs(context, target)
+        return {"suspended" if held else "resumed": list(schedules)}
+
+
 def suspended(context: Context, side: Side) -> tuple[bool, str]:
     """Whether every CronJob of what moves is suspended on a side, and which is not."""
     running = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -186,26 +187,37 @@ class GrantsFence(Fence):
             found.append("the settings name no accounts of the application whose rights could be revoked")
         return found
 
+    def rights(self, session: Session) -> list[dict[str, Any]]:
+        """The accounts' rights on schemas by which they may write now, as `remembered` keeps them."""
+        return [
+            {
+                "rights": list(right.rights),
+                "on": right.on,
+                "account": right.account,
+                "option": right.option,
+            }
+            for account in self.accounts
+            for right in self._rights(session, account)
+            if right.on != "*.*" and _writing(right.rights)
+        ]
+
     def refuse_writes(self, session: Session, seconds: float) -> None:  # noqa: ARG002 - an interface's method
         """See Fence. What was revoked before by an attempt that was cut short stays remembered."""
-        for account in self.accounts:
-            for right in self._rights(session, account):
-                taken = tuple(each for each in right.rights if each in (*WRITE_RIGHTS, "ALL PRIVILEGES"))
-                if taken and right.on != "*.*":
-                    entry = {
-                        "rights": list(right.rights),
-                        "on": right.on,
-                        "account": account,
-                        "option": right.option,
-                    }
-                    if entry not in self.remembered:
-                        self.remembered.append(entry)
-                    session.execute(f"REVOKE {', '.join(taken)} ON {right.on} FROM {_account(account)}")
-                    if "ALL PRIVILEGES" in taken:
-                        session.execute(f"GRANT SELECT, SHOW VIEW ON {right.on} TO {_account(account)}")
+        with unlogged(session) as revoke:
+            for entry in self.rights(session):
+                if entry not in self.remembered:
+                    self.remembered.append(entry)
+                taken, account = _writing(entry["rights"]), account_name(entry["account"])
+                session.execute(f"{revoke} {', '.join(taken)} ON {entry['on']} FROM {account}")
+                if "ALL PRIVILEGES" in taken:
+                    session.execute(f"GRANT SELECT, SHOW VIEW ON {entry['on']} TO {account}")
 
     def admit_writes(self, session: Session) -> None:
         """See Fence."""
+        with unlogged(session):
+            self._give_back(session)
+
+    def _give_back(self, session: Session) -> None:
         for schema, table in session.rows(
             "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES "
             "WHERE TABLE_SCHEMA IN %s AND TABLE_TYPE = 'BASE TABLE'",
@@ -214,12 +226,11 @@ class GrantsFence(Fence):
             for entry in self.remembered:
                 if rights := _on_a_table(entry, str(schema)):
                     place = quoted(str(schema), str(table))
-                    session.execute(f"GRANT {rights} ON {place} TO {_account(entry['account'])}")
+                    session.execute(f"GRANT {rights} ON {place} TO {account_name(entry['account'])}")
         for entry in self.remembered:
             option = " WITH GRANT OPTION" if entry["option"] else ""
-            session.execute(
-                f"GRANT {', '.join(entry['rights'])} ON {entry['on']} TO {_account(entry['account'])}{option}"
-            )
+            account = account_name(entry["account"])
+            session.execute(f"GRANT {', '.join(entry['rights'])} ON {entry['on']} TO {account}{option}")
 
     def is_up(self, session: Session) -> bool:
         """See Fence."""
@@ -232,7 +243,7 @@ class GrantsFence(Fence):
     def _rights(self, session: Session, account: str) -> list[_Right]:
         """What the server says of an account, its password left out."""
         found = []
-        for (line,) in session.rows(f"SHOW GRANTS FOR {_account(account)}"):
+        for (line,) in session.rows(f"SHOW GRANTS FOR {account_name(account)}"):
             said = re.match(r"GRANT (.+?) ON (?:TABLE )?(\S+) TO ", str(line))
             if said and said.group(1) != "USAGE":
                 rights = tuple(part.strip() for part in re.split(r",(?![^(]*\))", said.group(1)))
@@ -336,6 +347,38 @@ class SecurityGroup:
                 raise StepError(f"{operation} of {self.group_id} failed: {error}") from error
 
 
+@contextmanager
+def unlogged(session: Session) -> Iterator[str]:
+    """Keeps statements on accounts, which are each server's own, out of the binlog where we may.
+
+    Yields:
+        The word to revoke with: where they are logged, one that fails on no replica without those rights.
+    """
+    revoke = "REVOKE"
+    try:
+        session.execute("SET SESSION sql_log_bin = 0")
+    except DatabaseError as error:
+        if error.code not in _DENIED:
+            raise
+        if session.flavour.family == "mysql" and session.flavour.version >= (8, 0, 30):
+            revoke = "REVOKE IF EXISTS"
+        yield revoke
+        return
+    yield revoke
+    # after an error the session may be lost, and is thrown away by whoever has it
+    session.execute("SET SESSION sql_log_bin = 1")
+
+
+def _writing(rights: Sequence[str]) -> tuple[str, ...]:
+    return tuple(each for each in rights if each in (*WRITE_RIGHTS, "ALL PRIVILEGES"))
+
+
+def account_name(account: str) -> str:
+    """`user@host` as statements name it."""
+    user, _, host = account.rpartition("@")
+    return f"{quoted(user)}@{quoted(host)}"
+
+
 def _on_a_table(entry: dict[str, Any], schema: str) -> str:
     """The rights to change rows that an account had on all tables of a schema."""
     pattern = str(entry["on"]).replace("`", "").replace("\\", "")
@@ -350,8 +393,3 @@ def _source(source: dict[str, Any]) -> str:
     if "IpRanges" in source:
         return str(source["IpRanges"][0]["CidrIp"])
     return str(source["UserIdGroupPairs"][0]["GroupId"])
-
-
-def _account(account: str) -> str:
-    user, _, host = account.rpartition("@")
-    return f"{quoted(user)}@{quoted(host)}"

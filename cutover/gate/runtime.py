@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from cutover.errors import StepError, StepTimeoutError
+from cutover.ports import PodCommand
 
 Side = Literal["source", "target"]
 CALL_SECONDS = 5.0
@@ -27,21 +28,82 @@ class GateState:
     side: Side
 
 
+class Channel(Protocol):
+    """A connection to HAProxy's runtime API. Methods raise OSError or StepError."""
+
+    def send(self, data: bytes) -> None:
+        """Gives it a command."""
+
+    def receive(self) -> bytes:
+        """What it says next; waits for it at most `CALL_SECONDS`."""
+
+    def close(self) -> None:
+        """Ends the connection."""
+
+
+class SocketChannel:
+    """Where the API's port can be reached. Implements Channel."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._socket = socket.create_connection((host, port), timeout=CALL_SECONDS)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, data: bytes) -> None:
+        """See Channel."""
+        self._socket.sendall(data)
+
+    def receive(self) -> bytes:
+        """See Channel."""
+        if not (piece := self._socket.recv(65536)):
+            raise ConnectionError("it closed the connection")
+        return piece
+
+    def close(self) -> None:
+        """See Channel."""
+        self._socket.close()
+
+
+class PodChannel:
+    """Through a command in the gate's own pod, as its API listens on loopback alone. Implements Channel."""
+
+    def __init__(self, command: PodCommand) -> None:
+        self._command = command
+
+    def send(self, data: bytes) -> None:
+        """See Channel."""
+        self._command.write(data)
+
+    def receive(self) -> bytes:
+        """See Channel."""
+        if not (piece := self._command.read(CALL_SECONDS)):
+            raise TimeoutError(f"no answer within {CALL_SECONDS:g} s")
+        return piece
+
+    def close(self) -> None:
+        """See Channel."""
+        self._command.close()
+
+
 class GateInstance:
     """One HAProxy. Methods raise StepError."""
 
-    def __init__(self, host: str, port: int, *, folder: str = "/etc/landfall-gate") -> None:
-        self._place = f"the gate at {host}:{port}"
+    def __init__(self, place: str, open_channel: Callable[[], Channel], folder: str) -> None:
+        """`place`: what it is called in messages."""
+        self._place = place
         self._map = f"{folder}/state.map"
         try:
-            self._socket = socket.create_connection((host, port), timeout=CALL_SECONDS)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._channel = open_channel()
             # In this mode the connection stays open and every answer ends with a prompt.
-            self._socket.sendall(b"prompt\n")
+            self._channel.send(b"prompt\n")
             self._read()
         except OSError as error:
             raise StepError(f"{self._place} does not answer: {error}") from error
         self._call("set timeout cli 1h")
+
+    @classmethod
+    def at(cls, host: str, port: int, *, folder: str) -> Self:
+        """One whose runtime API can be reached. Raises StepError."""
+        return cls(f"the gate at {host}:{port}", lambda: SocketChannel(host, port), folder)
 
     def state(self) -> GateState:
         """What it does now."""
@@ -69,7 +131,7 @@ class GateInstance:
 
     def disconnect(self) -> None:
         """Ends the connection to the runtime API; the gate stays as it is."""
-        self._socket.close()
+        self._channel.close()
 
     def _set(self, key: str, value: str) -> None:
         if answer := self._call(f"set map {self._map} {key} {value}").strip():
@@ -77,7 +139,7 @@ class GateInstance:
 
     def _call(self, command: str) -> str:
         try:
-            self._socket.sendall(f"{command}\n".encode())
+            self._channel.send(f"{command}\n".encode())
             return self._read()
         except OSError as error:
             raise StepError(f"{self._place} did not answer `{command}`: {error}") from error
@@ -85,10 +147,7 @@ class GateInstance:
     def _read(self) -> str:
         data = b""
         while not data.endswith(_PROMPT):
-            piece = self._socket.recv(65536)
-            if not piece:
-                raise ConnectionError("it closed the connection")
-            data += piece
+            data += self._channel.receive()
         return data.removesuffix(_PROMPT).decode()
 
 

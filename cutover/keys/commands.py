@@ -31,6 +31,11 @@ _WRITE = (
     "end return 'ok ' .. n"
 )
 _DELETE = _RAW + "for _, h in ipairs(ARGV) do redis.call('DEL', raw(h)) end return 'ok'"
+_SET = _RAW + "redis.call('SET', raw(ARGV[1]), '1') return 'ok'"
+_ITEMS = (
+    _RAW + "local n = 0 for _, h in ipairs(ARGV) do for _, k in ipairs(redis.call('KEYS', raw(h))) do "
+    "n = n + redis.call('LLEN', k) end end return 'ok ' .. n"
+)
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
@@ -55,6 +60,16 @@ class Written:
 def databases() -> bytes:
     """Asks which databases hold keys."""
     return _line(_DATABASES)
+
+
+def set_flag(key: bytes) -> bytes:
+    """Sets a key to 1."""
+    return _line(_SET, key.hex())
+
+
+def items(patterns: Iterable[bytes]) -> bytes:
+    """Asks how many items the lists hold whose keys match one of the patterns."""
+    return _line(_ITEMS, *(pattern.hex() for pattern in patterns))
 
 
 def scan(cursor: str) -> bytes:

@@ -68,6 +68,18 @@ class RedisPod:
         for batch in _batches(list(keys)):
             self._ask(commands.delete(batch))
 
+    def set_flag(self, key: str) -> None:
+        """Makes a key that says something by being there. Raises StepError."""
+        self._ask(commands.set_flag(key.encode()))
+
+    def clear_flag(self, key: str) -> None:
+        """Takes such a key away; one that is absent is fine. Raises StepError."""
+        self._ask(commands.delete([key.encode()]))
+
+    def items(self, patterns: Iterable[str]) -> int:
+        """How many items the lists hold whose keys match one of the patterns. Raises StepError."""
+        return int(self._ask(commands.items(pattern.encode() for pattern in patterns))[0])
+
     def watch(self, seconds: float) -> None:
         """See ports.KeyStore."""
         # What it says of how far it is goes to standard error.

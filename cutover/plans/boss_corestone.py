@@ -1,4 +1,6 @@
-"""The plan `boss-corestone`, Phase 1: BOSS moves to the AWS cluster, while its database stays where it is.
+"""The plan `boss-corestone`: BOSS and Corestone move to the AWS cluster, and their database after them.
+
+Phase 2 is part of it where the settings have a section `replication`.
 
 A rollback undoes these steps from the last to the first. So what has to hold on the way back stands with the
 step that it takes back: the source is ready before its Services are sent back to it, the Services before
@@ -7,14 +9,17 @@ DNS, DNS (with its TTL) before the target is left, and the target's buffers are 
 
 from __future__ import annotations
 
-from cutover.plan import Plan
+from cutover.plan import Plan, Stage
 from cutover.plans.connect import connect
-from cutover.plans.migration_document import phase_1
+from cutover.plans.decommission import decommission, validate
+from cutover.plans.migration_document import document
 from cutover.plans.move import move
 from cutover.plans.parts import CALLERS, HUAWEI, OPERATOR, Parts, settings_hash
 from cutover.plans.prepare import prepare
 from cutover.plans.quiesce import quiesce
+from cutover.plans.replicate import arm, replicate
 from cutover.plans.switch import switch
+from cutover.plans.switch_database import settle, switch_database
 from cutover.plans.verify import verify
 from stacks.settings import Environment
 
@@ -22,13 +27,16 @@ from stacks.settings import Environment
 def boss_corestone(environment: Environment) -> Plan:
     """The plan for an environment's settings."""
     parts = Parts(environment)
+    settings = environment.replication
     return Plan(
         id="boss-corestone",
-        title="BOSS and Corestone from Huawei Cloud to AWS Singapore, Phase 1",
+        title="BOSS and Corestone from Huawei Cloud to AWS Singapore",
         environment=environment.name,
         settings_hash=settings_hash(environment),
         owners=(OPERATOR, HUAWEI, CALLERS),
-        document=phase_1(),
+        document=document(
+            database=settings is not None, native=settings is not None and settings.forward == "native"
+        ),
         stages=(
             prepare(parts),
             move(parts),
@@ -36,5 +44,20 @@ def boss_corestone(environment: Environment) -> Plan:
             switch(parts),
             quiesce(parts),
             verify(parts),
+            *_phase_2(parts),
         ),
+    )
+
+
+def _phase_2(parts: Parts) -> tuple[Stage, ...]:
+    settings = parts.environment.replication
+    if settings is None:
+        return ()
+    return (
+        replicate(parts, settings),
+        arm(parts),
+        switch_database(parts),
+        settle(parts),
+        validate(parts),
+        decommission(parts),
     )

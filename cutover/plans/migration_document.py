@@ -1,9 +1,11 @@
 """What the first document, "Cloud Migration Plan: Huawei Cloud to AWS Singapore", asks for.
 
 Ids follow its headings: `1.2` is Phase 1, section 2; `rollback.1` the first step of its rollback plan. Every
-line of its "Phase 1" and of its "Rollback Plan" stands here in its own words: as a demand, which steps
+line of its two phases and of its "Rollback Plan" stands here in its own words: as a demand, which steps
 fulfil, or as a detail, which says more about demands.
 """
+
+from collections.abc import Mapping
 
 from cutover.plan import Document
 
@@ -30,6 +32,15 @@ LINES = {
     "1.4.automata.features": "Document all BOSS & Corestone dependent features",
     "1.4.automata.verify": "Verify functionality post-migration",
     "1.4.others": "Identify any additional upstream services that rely on BOSS & Corestone",
+    "2.1.dms": "Tool: AWS Database Migration Service (DMS)",
+    "2.1.process": "Process: Configure and execute full database migration",
+    "2.2.update": "Update BOSS & Corestone services to point to AWS RDS",
+    "2.2.restart": "Restart services to ensure configuration changes are applied",
+    "2.2.connectivity": "Validation: Confirm proper database connectivity",
+    "2.2.decommission": "Decommissioning: Shutdown Huawei Cloud RDS after successful validation",
+    "2.3.services": "Execute comprehensive service validation",
+    "2.3.integrity": "Verify data integrity",
+    "2.3.performance": "Confirm system performance",
     "rollback.1": "Revert DNS changes in Cloudflare",
     "rollback.2": "Scale up Huawei Cloud services to original replica count",
     "rollback.3": "Revert any ConfigMap changes on Huawei Cloud environment",
@@ -68,6 +79,15 @@ DETAILS = {
 }
 """The document's other lines, with the demands that each says more about."""
 
+NATIVE = (
+    "the database is copied and followed by the databases' own replication, as the settings choose, which is "
+    "quicker between two servers of a family; DMS carries the way back",
+)
+SWITCHED_FIRST = (
+    "the document restarts the services on the target's database while they serve: here they are restarted "
+    "behind the switch, which sends requests to pods that run against it already",
+)
+"""Where Phase 2 differs from the document, and why."""
 ROLLBACK_ORDER = (
     "the document reverts DNS first and scales the source up second: here the source is scaled up and ready "
     "before DNS is reverted, because clients that follow DNS would meet no pod otherwise",
@@ -78,6 +98,12 @@ ROLLBACK_ORDER = (
 """Where the way back differs from the document's list, and why."""
 
 
-def phase_1() -> Document:
-    """Phase 1 and the rollback plan."""
-    return Document(title=TITLE, lines=LINES, details=DETAILS, differs=ROLLBACK_ORDER)
+def document(*, database: bool, native: bool) -> Document:
+    """Phase 1 and the rollback plan; with `database`, Phase 2 too."""
+    left_out: Mapping[str, str] = {
+        line: "the settings have no section `replication`: the database stays where it is"
+        for line in LINES
+        if line.startswith("2.") and not database
+    }
+    differs = ROLLBACK_ORDER if not database else ROLLBACK_ORDER[:-1] + SWITCHED_FIRST + NATIVE * native
+    return Document(title=TITLE, lines=LINES, details=DETAILS, left_out=left_out, differs=differs)

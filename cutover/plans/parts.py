@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from cutover.actions.arm_pods import armed_name
 from cutover.actions.base import Condition
 from cutover.actions.copy_keys import FollowKeys
 from cutover.actions.flip_stack import Expected
@@ -22,9 +23,11 @@ from stacks.settings.buffers import HttpBuffer, RedisStreamBuffer
 OPERATOR = "Operator"
 HUAWEI = "Owner of the Huawei account"
 CALLERS = "Owners of the callers"
-PHASE_1 = "phase-1"
+PHASE_1, PHASE_2 = "phase-1", "phase-2"
 FORWARDER = "landfall-forwarder"
 """The name that the stack `source` gives to what sends stragglers on."""
+GATE = "landfall-gate"
+"""The name that the stack `target` gives to what holds requests while the database is switched."""
 CHANGES_NOTHING = Keep("it changes nothing")
 _LET_IN_SECONDS = 30.0
 """How long a rule that lets somebody in may take to have its effect."""
@@ -61,8 +64,26 @@ class Parts:
     @property
     def forwarders(self) -> tuple[WorkloadName, ...]:
         """What sends stragglers on: one in each namespace that has a domain's Service."""
-        namespaces = dict.fromkeys(domain.service.partition("/")[0] for domain in self.environment.domains)
-        return tuple(WorkloadName(namespace=namespace, name=FORWARDER) for namespace in namespaces)
+        return tuple(
+            WorkloadName(namespace=namespace, name=FORWARDER) for namespace in self.served_namespaces
+        )
+
+    @property
+    def served_namespaces(self) -> tuple[str, ...]:
+        """Those that have a domain's Service."""
+        return tuple(dict.fromkeys(domain.service.partition("/")[0] for domain in self.environment.domains))
+
+    @property
+    def gates(self) -> tuple[WorkloadName, ...]:
+        """What holds requests: one in each namespace that has a domain's Service."""
+        return tuple(WorkloadName(namespace=namespace, name=GATE) for namespace in self.served_namespaces)
+
+    def armed_ready(self) -> tuple[Condition, ...]:
+        """The pods that run against the target's database and wait are ready."""
+        return tuple(
+            WorkloadReady(side="target", workload=armed_name(self.name(key)), seconds=self.limits.pods_ready)
+            for key in self.serving
+        )
 
     def forwarders_ready(self) -> tuple[Condition, ...]:
         """The forwarders for stragglers stand ready on the source."""

@@ -26,6 +26,7 @@ from lab.project import Overlay
 from lab.services.accounts import create_accounts
 from lab.setup import Tools
 from lab.supervisor import Supervisor
+from lab.target_database import AwsDatabase
 from lab.topology import AWS, HUAWEI, PLACES, Place
 from lab.world import WORLD, LabError, World
 
@@ -59,6 +60,9 @@ class Clouds:
             self.world, self.supervisor, tools, folder / "huawei-rds", self._database_tls()
         )
         self._ttl_divisor = ttl_divisor
+        self.target_database = AwsDatabase(
+            self.world, self.supervisor, tools, folder / "aws-rds", self._target_database_tls()
+        )
         self.internet = Internet(folder, self.supervisor, ttl_divisor=ttl_divisor)
         self.workloads = Workloads(self.database, self._web_authority, self._database_authority.certificate)
         self.clusters = {place: self._cluster(place) for place in PLACES}
@@ -83,6 +87,10 @@ class Clouds:
         names = [topology.DATABASE_NAME, topology.DATABASE_EIP, topology.DATABASE_INTERNAL]
         pair = self._database_authority.server(topology.DATABASE_NAME, names)
         return Tls(*pair.write(self.folder, "huawei-rds"), self.database_ca)
+
+    def _target_database_tls(self) -> Tls:
+        pair = self._database_authority.server(topology.TARGET_DATABASE_NAME, [topology.TARGET_DATABASE_NAME])
+        return Tls(*pair.write(self.folder, "aws-rds"), self.database_ca)
 
     def _cluster(self, place: Place) -> Cluster:
         upstream = HUAWEI.node if place is HUAWEI else topology.PUBLIC_DNS
@@ -149,6 +157,8 @@ class Clouds:
             ("cloudflare", "zones", ZONE): self.internet.zone_id,
             ("database", "source", "eip"): topology.DATABASE_EIP,
             ("cutover", "soak_seconds"): settings["cutover"]["soak_seconds"] / self._ttl_divisor,
+            ("cutover", "source_quiet_seconds"): settings["cutover"]["source_quiet_seconds"]
+            / self._ttl_divisor,
         }
         for index, domain in enumerate(settings["domains"]):
             found["domains", index, "record_id"] = self.internet.record_ids[domain["name"]]
@@ -192,19 +202,34 @@ class Clouds:
             ]
             pool.shutdown(wait=False)
         self._attach_addresses()
+        if address := outputs.get("database_address"):
+            self._attach_database(str(address), str(outputs["database_secret_arn"]))
+
+    def _attach_database(self, address: str, secret_arn: str) -> None:
+        if address != topology.TARGET_DATABASE_NAME:
+            raise LabError(
+                f"RDS answers at {address}, and the lab's DNS knows {topology.TARGET_DATABASE_NAME}"
+            )
+        secret = json.loads(
+            self._client("secretsmanager").get_secret_value(SecretId=secret_arn)["SecretString"]
+        )
+        self.target_database.start(secret["username"], secret["password"])
+
+    def _client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.internet.aws_endpoint,
+            region_name=REGION,
+            aws_access_key_id="lab",
+            aws_secret_access_key="lab",
+        )
 
     def attached(self) -> None:
         """Wait for what `attach` has begun. Raises LabError."""
         _all(self._attaching)
 
     def _attach_addresses(self) -> None:
-        ec2 = boto3.client(
-            "ec2",
-            endpoint_url=self.internet.aws_endpoint,
-            region_name=REGION,
-            aws_access_key_id="lab",
-            aws_secret_access_key="lab",
-        )
+        ec2 = self._client("ec2")
         found: dict[str, list[str]] = {"nat": [], "ingress": []}
         for address in ec2.describe_addresses()["Addresses"]:
             tags = {tag["Key"]: tag["Value"] for tag in address.get("Tags", [])}

@@ -11,8 +11,9 @@ from pathlib import Path
 from lab import topology
 from lab.cloudflare.directory import NAME_SERVERS
 from lab.kubernetes.certificates import write_private
+from lab.replication import dms_tasks
 from lab.supervisor import Supervisor
-from lab.topology import HUAWEI
+from lab.topology import AWS, HUAWEI
 from lab.velero import Storage
 
 ACCOUNT = "123456789012"
@@ -67,7 +68,10 @@ class Internet:
             *("--elastic-ips", topology.ELASTIC_IPS),
         ]
         self._supervisor.start(
-            "aws-api", argv, ready=lambda: listens(topology.AWS_API, topology.AWS_API_PORT)
+            "aws-api",
+            argv,
+            env={dms_tasks.HOST: AWS.host},
+            ready=lambda: listens(topology.AWS_API, topology.AWS_API_PORT),
         )
 
     def start_cloudflare(self) -> None:
@@ -110,7 +114,11 @@ class Internet:
             }
             for domain, number in self.record_ids.items()
         ]
-        names = [{"name": server, "content": topology.PUBLIC_DNS, "ttl": 86400} for server in NAME_SERVERS]
+        names: list[dict[str, object]] = [
+            {"name": server, "content": topology.PUBLIC_DNS, "ttl": 86400} for server in NAME_SERVERS
+        ]
+        # public DNS resolves an instance's name, to its private address
+        names.append({"name": topology.TARGET_DATABASE_NAME, "content": topology.TARGET_DATABASE, "ttl": 5})
         return {"zones": [{"id": self.zone_id, "name": ZONE, "records": records}], "names": names}
 
 

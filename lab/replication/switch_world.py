@@ -19,8 +19,9 @@ from typing import Self
 from components.traffic_gate import GateRoute, haproxy_configuration, park_script, state_map
 from cutover.fence import Exempt, ReadOnlyFence
 from cutover.gate import GateInstance, Gates
-from cutover.replication import NativeReplication, ReplicationUser
-from cutover.switching import DatabaseEnd, Limits, NativeDrain, Switch, SwitchRecord, Way
+from cutover.mysql import binlog_position
+from cutover.replication import DmsReplication, NativeReplication, ReplicationUser
+from cutover.switching import DatabaseEnd, DmsDrain, Limits, NativeDrain, Switch, SwitchRecord, Way
 from cutover.switching.end import Side
 from lab.kubernetes.certificates import Authority
 from lab.replication.mariadb import LOOPBACK, PASSWORD, SCHEMA, MariaDb, free_port
@@ -63,6 +64,11 @@ class SwitchWorld:
         self.gate_port, self._runtime_port = free_port(), free_port()
         self.gate_folder = folder / "gate"
         self._runs = 0
+        self._dms: dict[Side, DmsReplication] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._restarted: subprocess.Popen[bytes] | None = None
+        self._redis = 0
+        self._ports: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -87,11 +93,11 @@ class SwitchWorld:
             session.execute("SET GLOBAL read_only = 1")
         self.forward().set_up()
         self.forward().start()
-        redis = free_port()
+        redis = self._redis = free_port()
         self._process(
             "redis", [_program("redis-server"), "--bind", LOOPBACK, "--port", str(redis), "--save", ""]
         )
-        ports = {"source": free_port(), "target": free_port()}
+        ports = self._ports = {"source": free_port(), "target": free_port()}
         self._boss("source", ports["source"], self.source, redis)
         _wait("BOSS on the source", lambda: _answers(ports["source"], "/readyz"))
         self.forward().wait_applied(self.forward().position(), START_SECONDS)
@@ -116,7 +122,7 @@ class SwitchWorld:
 
     def gates(self) -> Gates:
         """A connection to the gate."""
-        return Gates([GateInstance(LOOPBACK, self._runtime_port, folder=str(self.gate_folder))])
+        return Gates([GateInstance.at(LOOPBACK, self._runtime_port, folder=str(self.gate_folder))])
 
     def end(self, side: Side) -> DatabaseEnd:
         """One of the databases, for a switch."""
@@ -127,7 +133,39 @@ class SwitchWorld:
         """From one database to the other."""
         new: Side = "target" if old == "source" else "source"
         replica = (self.target if new == "target" else self.source).server()
-        return Way(gates, self.end(old), self.end(new), NativeDrain(replica))
+        drain: NativeDrain | DmsDrain = NativeDrain(replica)
+        if self._dms:
+            drain = DmsDrain(self._dms[old], self.end(old).server, replica)
+        return Way(gates, self.end(old), self.end(new), drain)
+
+    def use_dms(self, forth: DmsReplication, back: DmsReplication, serving: Side) -> None:
+        """From now on DMS's tasks carry the changes, of which one runs at a time; the native ones end.
+
+        Both databases hold the same by then, and nobody writes: a task follows from where its origin stands.
+        """
+        for native in (self.forward(), self.reverse()):
+            native.retire()
+        self._dms = {"source": forth, "target": back}
+        for task in (forth, back):
+            task.set_up()
+        with self.end(serving).server.connect() as session:
+            position = str(binlog_position(session))
+        self.turn_dms(serving, position)
+
+    def turn_dms(self, serving: Side, position: str) -> None:
+        """Lets the task run that leads away from the database that serves; `position` in its binlog."""
+        task = self._dms[serving]
+        other = self._dms["target" if serving == "source" else "source"]
+        other.stop()
+        task.start(position)
+
+    def restart_boss(self, side: Side) -> None:
+        """The document's own way: the services are told of a database, restarted, and looked at."""
+        process = self._restarted or self._processes["boss-source"]
+        _end(process)
+        database = self.source if side == "source" else self.target
+        self._restarted = self._boss("source", self._ports["source"], database, self._redis)
+        _wait("BOSS after its restart", lambda: _answers(self._ports["source"], "/readyz"))
 
     def switch(
         self, way: Way, compare: Callable[[float], None] = lambda _seconds: None, limits: Limits = LIMITS
@@ -153,7 +191,7 @@ class SwitchWorld:
         with database.session() as session:
             return [str(client) for (client,) in session.rows("SELECT client_id FROM records")]
 
-    def _boss(self, side: str, port: int, database: MariaDb, redis: int) -> None:
+    def _boss(self, side: str, port: int, database: MariaDb, redis: int) -> subprocess.Popen[bytes]:
         variables = {
             "LISTEN_ADDRESS": LOOPBACK,
             "LISTEN_PORT": str(port),
@@ -170,7 +208,7 @@ class SwitchWorld:
             "DRAIN_SECONDS": "0.2",
         }
         code = "import sys; from lab.services.boss import main; sys.exit(main())"
-        self._process(f"boss-{side}", [sys.executable, "-c", code], variables)
+        return self._process(f"boss-{side}", [sys.executable, "-c", code], variables)
 
     def _gate(self, ports: dict[str, int]) -> None:
         self.gate_folder.mkdir(exist_ok=True)
@@ -205,6 +243,7 @@ class SwitchWorld:
                 cwd=Path(__file__).resolve().parents[2],
             )
         self._open.callback(_end, process)
+        self._processes[name] = process
         return process
 
 

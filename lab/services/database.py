@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -105,6 +106,9 @@ class Pool:
 
     def _with_connection(self, work: Callable[[Connection[Cursor]], _Result]) -> _Result:
         connection: Connection[Cursor] | None = getattr(self._local, "connection", None)
+        if connection is not None and _ended(connection):
+            self._discard(connection)
+            connection = None
         if connection is None:
             connection = self._local.connection = open_connection(self._settings)
             with self._lock:
@@ -149,6 +153,12 @@ def open_connection(settings: DatabaseSettings) -> Connection[Cursor]:
         ssl={"ca": settings.ca} if settings.ca else None,
     )
     return connection
+
+
+def _ended(connection: Connection[Cursor]) -> bool:
+    """Whether the server has said unasked that it has ended the connection; nothing is asked of it."""
+    raw = getattr(connection, "_sock", None)
+    return raw is None or bool(select.select([raw], [], [], 0)[0])
 
 
 def _ping(connection: Connection[Cursor]) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
+import pymysql
 from pymysql.connections import Connection
+from pymysql.constants import ER
 from pymysql.cursors import Cursor
 
 from lab.services.database import Pool
@@ -32,6 +34,7 @@ CREATE TABLE IF NOT EXISTS reports (
     KEY id (id)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
 """
+_NO_WRITES = (ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR, ER.OPTION_PREVENTS_STATEMENT)
 TABLES = {
     "records": _ROWS.format(name="records"),
     "usage_records": _ROWS.format(name="usage_records"),
@@ -81,6 +84,10 @@ class Ledger:
         """
         await self._pool.run(partial(_insert_usage, rows, maybe_committed))
 
+    async def writable(self) -> bool:
+        """Whether the database takes writes of usage now; nothing is written."""
+        return await self._pool.run(_writable)
+
     async def add_report(self, report: Report) -> None:
         """Commits a row of `reports`."""
         await self._pool.run(partial(_insert_report, report))
@@ -121,6 +128,17 @@ def _insert_usage(rows: Sequence[Row], maybe_committed: bool, connection: Connec
         if absent:
             cursor.executemany("INSERT INTO usage_records (client_id, amount) VALUES (%s, %s)", absent)
     connection.commit()
+
+
+def _writable(connection: Connection[Cursor]) -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE usage_records SET amount = amount WHERE seq = 0")
+    except pymysql.MySQLError as error:
+        if error.args and error.args[0] in _NO_WRITES:
+            return False
+        raise
+    return True
 
 
 def _insert_report(report: Report, connection: Connection[Cursor]) -> None:

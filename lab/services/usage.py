@@ -17,7 +17,19 @@ from lab.services.ledger import Ledger, Row
 log = logging.getLogger(__name__)
 
 BUFFER = "boss:usage"
+PAUSED = "boss:usage:paused"
+"""While this key is there, nobody takes items out of the buffer; what was taken before is still committed."""
 BATCH = 200
+_TAKE = """\
+if redis.call('EXISTS', KEYS[1]) == 1 then return {} end
+local taken = {}
+for i = 1, tonumber(ARGV[1]) do
+  local item = redis.call('LMOVE', KEYS[2], KEYS[3], 'LEFT', 'RIGHT')
+  if not item then break end
+  taken[i] = item
+end
+return taken
+"""
 FAILURES = (pymysql.MySQLError, RedisError, OSError)
 
 
@@ -25,7 +37,8 @@ class UsageBuffer:
     """The list `boss:usage`, and the committer of one pod.
 
     Items pass through `boss:usage:processing:<pod>` and leave it only after their transaction has
-    committed, so a pod that stops gracefully loses none and commits none twice.
+    committed, so a pod that stops gracefully loses none and commits none twice. A pod takes nothing while it
+    is paused, and nothing that its database would refuse.
     """
 
     def __init__(self, client: redis.Redis, ledger: Ledger, pod: str, interval: float) -> None:
@@ -89,14 +102,11 @@ class UsageBuffer:
         left = await self._client.lrange(self._processing, 0, BATCH - 1)
         if left:
             return [str(item) for item in left]
-        waiting = min(await self._client.llen(BUFFER), BATCH)
-        if not waiting:
+        if not await self._client.llen(BUFFER) or not await self._ledger.writable():
             return []
-        pipeline = self._client.pipeline(transaction=False)
-        for _ in range(waiting):
-            pipeline.lmove(BUFFER, self._processing, "LEFT", "RIGHT")
-        moved = await pipeline.execute()
-        return [str(item) for item in moved if item is not None]
+        # in one: whoever has set the key knows that nothing is taken any more
+        moved = await self._client.eval(_TAKE, 3, PAUSED, BUFFER, self._processing, BATCH)
+        return [str(item) for item in moved]
 
 
 def _row(item: str) -> Row:

@@ -37,6 +37,8 @@ class TimeoutSettings(Model):
     """Until every caller of before is seen at the target; who is not is named."""
     dns: Seconds = 900
     """Until all authoritative servers answer the new content, its TTL not included."""
+    database_copy: Seconds = 43_200
+    """The first copy of the database."""
     probe: Seconds = 60
     """One pod that looks at something from inside a cluster."""
     person: Seconds = 86400
@@ -52,11 +54,13 @@ class DeadlineSettings(Model):
     """The source takes no more writes."""
     drain_ms: Milliseconds = 10_000
     """The target has applied all of the source's writes."""
+    compare_ms: Milliseconds = 5000
+    """What changed within the last moments is compared."""
     total_ms: Milliseconds = 20_000
 
     @model_validator(mode="after")
     def _within_total(self) -> Self:
-        if (longest := max(self.park_ms, self.fence_ms, self.drain_ms)) > self.total_ms:
+        if (longest := max(self.park_ms, self.fence_ms, self.drain_ms, self.compare_ms)) > self.total_ms:
             raise ValueError(f"expected no deadline beyond total_ms ({self.total_ms:g}), not {longest:g}")
         return self
 
@@ -66,6 +70,8 @@ class CutoverSettings(Model):
 
     soak_seconds: Annotated[float, Field(ge=0, le=86400)]
     """How long the gates watch after a switch."""
+    source_quiet_seconds: Annotated[float, Field(ge=0, le=86400)] = 60
+    """How long nobody may be connected to the source's database before it is given up."""
     max_error_rate: Annotated[float, Field(ge=0, le=1)]
     """The share of failed health checks that a soak still bears."""
     max_p99_ms: Milliseconds = 1000

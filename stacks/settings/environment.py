@@ -32,6 +32,9 @@ from stacks.settings.parts import (
     WorkloadSettings,
 )
 
+ARMED_LABEL = "landfall.dev/armed"
+"""On pods that run against the target's database and wait: the Service that they will answer for."""
+
 
 class Environment(EnvironmentBase):
     """Services that move from one Kubernetes cluster to another, with their database."""
@@ -74,6 +77,8 @@ class Environment(EnvironmentBase):
     probe_image: Image
     redis_image: Image
     forwarder_image: Image
+    gate_image: Image = "haproxy:3.2"
+    """What holds requests while the database is switched; with bash in it."""
     forwarder_ca_bundle: Annotated[str, Field(pattern=r"^/[^\s;{}]+$")] = "/etc/ssl/certs/ca-certificates.crt"
     """In the forwarder's image, the authorities that sign the target ingress's certificate."""
 
@@ -127,6 +132,12 @@ class Environment(EnvironmentBase):
             for workload in self.workloads
             if workload.domain is not None and services[workload.domain] == domain.service
         )
+
+    def armed_labels(self, workload: WorkloadName) -> dict[str, str]:
+        """The labels of pods that wait to take over from a workload's, by its domain's Service."""
+        services = {found.name: found.service.partition("/")[2] for found in self.domains}
+        domain = workload.domain if isinstance(workload, WorkloadSettings) else None
+        return {ARMED_LABEL: services[domain] if domain else workload.name}
 
     def workload(self, key: str) -> WorkloadName:
         """The workload that flip files call `key` (`namespace/name`).

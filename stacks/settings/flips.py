@@ -42,6 +42,10 @@ class TargetFlips(Model):
 
     database: Literal["internal", "eip", "target"] | None = None
     replicas: Replicas = Field(default_factory=dict)
+    gate: Literal["absent", "standby", "serve"] | None = None
+    """`standby`: a gate runs unused; `serve`: the Services of the domains send to it."""
+    gate_side: Literal["source", "target"] | None = None
+    """Whose database is behind the gate, for pods of it that start; None counts as `source`."""
 
 
 class CallerFlips(Model):

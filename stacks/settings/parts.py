@@ -73,6 +73,8 @@ class DatabaseAdministrator(Model):
     password_env: EnvironmentVariable
 
 
+Account = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,32}@[A-Za-z0-9_.%-]{1,255}$")]
+"""An account of MySQL, as `user@host`."""
 DatabaseName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_$-]{1,64}$")]
 
 
@@ -88,6 +90,8 @@ class DatabaseSettings(Model):
     target: RelationalDatabaseSettings | None = None
     """The database on RDS; None while none is declared."""
     administrator: DatabaseAdministrator
+    accounts: tuple[Account, ...] = ()
+    """The services' accounts: made on the target too, and kept from writing on whichever side is left."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -220,3 +224,5 @@ class RedisListBuffer(Model):
     port: Port = 6379
     keys: Annotated[tuple[str, ...], Field(min_length=1)]
     """Key names or patterns with `*`."""
+    pause_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.-]{1,200}$")] | None = None
+    """While this key is there, the services take nothing out of the lists; None: they cannot be told."""

@@ -20,14 +20,17 @@ _SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text
 ]
 
 
-def filled_settings() -> dict[str, Any]:
-    """The tracked settings with the placeholders filled in."""
+def filled_settings(*, replication: bool = False) -> dict[str, Any]:
+    """The tracked settings with the placeholders filled in; with `replication` the database moves too."""
     found = copy.deepcopy(_SETTINGS)
     found["database"]["source"]["eip"] = "203.0.113.30"
     found["cloudflare"]["zones"]["truewatch.com"] = "a" * 32
     for number, domain in enumerate(found["domains"]):
         domain |= {"record_id": "bcdef"[number] * 32, "source": SOURCE_ADDRESS}
-    found.pop("replication", None)  # its facts are not those of a phase that leaves the database alone
+    if replication:
+        found["replication"]["certificates"] = {"source": "source.pem", "target": "target.pem"}
+    else:
+        del found["replication"]
     if "account" in found:
         found["account"] = "111122223333"
     if "notifications" in found:

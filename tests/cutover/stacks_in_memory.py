@@ -47,7 +47,11 @@ class FakeStacks:
 
     def outputs(self, stack: str) -> Mapping[str, Any]:
         if stack == "prod":
-            return {"nat_addresses": [NAT_ADDRESS], "ingress_addresses": [TARGET_ADDRESS]}
+            return {
+                "nat_addresses": [NAT_ADDRESS],
+                "ingress_addresses": [TARGET_ADDRESS],
+                "database_address": "prod-database.rds.example",
+            }
         return {"flipped": self.states[stack].model_dump(mode="json")}
 
     def flips(self, stack: str) -> Flips:
@@ -111,6 +115,7 @@ def _changes(environment: Environment, before: Flips, after: Flips) -> Iterator[
                 for name in _config_maps(environment):
                     yield Change(operation, "kubernetes:core/v1:ConfigMapPatch", name)
             yield from _replicas(before.replicas, after.replicas)
+            yield from _gate(environment, before, after)
         case CallerFlips(), CallerFlips():
             for caller in environment.callers:
                 was, becomes = before.callers.get(caller.key), after.callers.get(caller.key)
@@ -131,6 +136,28 @@ def _stragglers(environment: Environment, before: SourceFlips, after: SourceFlip
         for namespace in dict.fromkeys(domain.service.partition("/")[0] for domain in environment.domains):
             yield Change(operation, "landfall:kubernetes:Forwarder", f"prod-{namespace}")
             yield Change(operation, "kubernetes:apps/v1:Deployment", f"{namespace}/landfall-forwarder")
+
+
+def _gate(environment: Environment, before: TargetFlips, after: TargetFlips) -> Iterator[Change]:
+    namespaces = dict.fromkeys(domain.service.partition("/")[0] for domain in environment.domains)
+    was, becomes = (flips.gate not in (None, "absent") for flips in (before, after))
+    if before.gate != after.gate and "serve" in (before.gate, after.gate):
+        for domain in environment.domains:
+            yield Change("update", "kubernetes:core/v1:ServicePatch", domain.service)
+    elif before.gate is None and after.gate is not None:
+        for domain in environment.domains:
+            yield Change("create", "kubernetes:core/v1:ServicePatch", domain.service)
+    if was != becomes:
+        operation = "create" if becomes else "delete"
+        for namespace in namespaces:
+            for kind in ("core/v1:ConfigMap", "apps/v1:Deployment", "core/v1:Service"):
+                yield Change(operation, f"kubernetes:{kind}", f"{namespace}/landfall-gate")
+        for domain in environment.domains:
+            for end in ("source", "target"):
+                yield Change(operation, "kubernetes:core/v1:Service", f"{domain.service}-landfall-{end}")
+    elif becomes and (before.gate_side or "source") != (after.gate_side or "source"):
+        for namespace in namespaces:
+            yield Change("update", "kubernetes:core/v1:ConfigMap", f"{namespace}/landfall-gate")
 
 
 def _replicas(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[Change]:

@@ -12,7 +12,7 @@ from cutover.plans.migration_document import DETAILS, LINES
 from cutover.runbook import markdown
 
 DOCUMENT = Path(__file__).with_name("migration_plan.txt")
-"""The document's "Phase 1" and "Rollback Plan", as they were handed over."""
+"""The document's two phases and its rollback plan, as they were handed over."""
 HEADINGS = {
     "Phase 1: Migrate Stateless Services (BOSS and Corestone)",
     "Rollback Plan",
@@ -20,6 +20,10 @@ HEADINGS = {
     "2. ConfigMap Modifications",
     "3. DNS Configuration Changes",
     "4. Service Verification",
+    "Phase 2: MySQL Database Migration",
+    "1. Data Migration",
+    "2. Cutover Procedure",
+    "3. Service Validation",
 }
 
 

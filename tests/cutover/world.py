@@ -25,6 +25,7 @@ from cutover.ports import (
     WorkloadState,
 )
 from stacks.settings import EdgeFlips, Environment, Flips, SourceFlips, TargetFlips, WorkloadName
+from tests.cutover.databases_in_memory import FakeMove
 from tests.cutover.objects import KINDS, FakeVelero, Store, cron_job, manifest, workload
 from tests.cutover.redis_in_memory import MemoryKeys
 from tests.cutover.stacks_in_memory import NAT_ADDRESS, FakeStacks, initial
@@ -90,11 +91,16 @@ class FakeCluster:
             return [self.world.velero.location(self.side)]
         if kind.plural != "endpointslices":
             return self.store.of_kind(kind, namespace)
+        between = {"source": ("landfall-forwarder", self.world.forwarding)}
+        between["target"] = ("landfall-gate", self.world.gate == "serve")
+        if self.side not in between or (self.side == "target" and self.world.gate is None):
+            return []
+        name, there = between[self.side]
         return [
-            _endpoints(domain.service, "landfall-forwarder" if self.world.forwarding else item.name)
+            _endpoints(domain.service, name if there else item.name)
             for domain in self.world.environment.domains
             for item in self.world.environment.workloads
-            if self.side == "source" and item.domain == domain.name and namespace in (None, item.namespace)
+            if item.domain == domain.name and namespace in (None, item.namespace)
         ]
 
     def get(self, api_version: str, plural: str, namespace: str | None, name: str) -> dict[str, Any] | None:
@@ -118,6 +124,9 @@ class FakeCluster:
             self.store.put({**manifest, "status": {"podIP": "192.0.2.7", "conditions": ready}})
         else:
             self.store.put(manifest)
+            if plural == "deployments":
+                metadata = manifest["metadata"]
+                self.replicas[f"{metadata['namespace']}/{metadata['name']}"] = manifest["spec"]["replicas"]
 
     def merge_patch(
         self,
@@ -141,6 +150,8 @@ class FakeCluster:
 
     def delete(self, api_version: str, plural: str, namespace: str, name: str) -> None:
         self.store.objects.pop((plural, namespace, name), None)
+        if plural == "deployments":
+            self.replicas.pop(f"{namespace}/{name}", None)
 
     def server_side_apply(self, plural: str, manifest: Mapping[str, Any], manager: str) -> None:
         raise NotImplementedError
@@ -196,6 +207,9 @@ class World:
     """What each domain's record holds."""
     ttl: int = 300
     forwarding: bool = False
+    gate: str | None = None
+    broken_after: float | None = None
+    """When every health check begins to fail."""
     database_open: bool = False
     admitted: set[Side] = field(default_factory=lambda: {"target"})
     broken_target: bool = False
@@ -252,6 +266,7 @@ class World:
         for caller in self.environment.callers:
             self.others[caller.cluster].store.put(workload(caller.namespace, caller.name))
             self.others[caller.cluster].replicas[caller.key] = 1
+        self.move = FakeMove(self)
         self.stacks = FakeStacks(self, initial(self.environment), initial(self.environment))
 
     @property
@@ -283,6 +298,17 @@ class World:
                         self.source.replicas.pop(f"{namespace}/landfall-forwarder", None)
             case TargetFlips():
                 self.target.replicas.update(flips.replicas)
+                for key, count in flips.replicas.items():
+                    namespace, _, name = key.partition("/")
+                    if self.target.store.get("deployments", namespace, name) is not None:
+                        self.target.store.patch("deployments", namespace, name, {"spec": {"replicas": count}})
+                self.gate = flips.gate
+                for domain in self.environment.domains:
+                    gate = f"{domain.service.partition('/')[0]}/landfall-gate"
+                    if flips.gate in ("standby", "serve"):
+                        self.target.replicas[gate] = 2
+                    else:
+                        self.target.replicas.pop(gate, None)
 
     def authoritative(self, name: str, record_type: str, zone: str) -> Sequence[DnsAnswer]:
         return [DnsAnswer("ada.ns.cloudflare.com", (self.records[name],), self.ttl)]
@@ -300,6 +326,8 @@ class World:
             serving = self.source.replicas.get(forwarder, 0) > 0 and self.target.replicas.get(key, 0) > 0
         else:
             serving = self.source.replicas[key] > 0
+        if self.broken_after is not None and self.clock.monotonic() > self.broken_after:
+            serving = self.move.serves == "source"
         return WebAnswer(200 if serving else 503, 0.01)
 
     def connections(self, host: str) -> Sequence[Connection]:
@@ -329,7 +357,8 @@ class World:
         if not self.approvals or step in self.refuses:
             return None
         self.database_open = True
-        return Approval(step, "Ada", "done", "2026-01-01T00:00:00+00:00", digest(asked))
+        name = "Grace" if step == "agree-again" else "Ada"
+        return Approval(step, name, "done", "2026-01-01T00:00:00+00:00", digest(asked))
 
     @property
     def state(self) -> dict[str, Any]:
@@ -338,6 +367,7 @@ class World:
             "records": dict(self.records),
             "ttl": self.ttl,
             "forwarding": self.forwarding,
+            "database": self.move.serves,
             "source": dict(self.source.replicas),
             "target": dict(self.target.replicas),
             "files": {name: flips.model_dump() for name, flips in self.stacks.files.items()},
@@ -353,6 +383,7 @@ class World:
             dns=self,
             web=self,
             database=self,
+            database_move=self.move,
             keys=lambda side: self.keys[side],
             clock=self.clock,
             say=lambda _: None,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stacks import builder_for
-from tests.unit.recording import ACCOUNT, Recording, project_copy, record
+from tests.unit.recording import ACCOUNT, KeyPath, Recording, project_copy, record
 
 LANDING_ZONE = {
     "vpc_id": "vpc-1",
@@ -21,8 +21,10 @@ OUTPUTS: dict[str, Mapping[str, Any]] = {
 }
 
 
-def _recorded(stack: str, factory: pytest.TempPathFactory) -> Recording:
-    project = project_copy(factory.mktemp(stack))
+def _recorded(
+    stack: str, factory: pytest.TempPathFactory, changes: dict[KeyPath, object] | None = None
+) -> Recording:
+    project = project_copy(factory.mktemp(stack), changes)
     return record(builder_for(stack, project), stack, stack_outputs=OUTPUTS)
 
 
@@ -34,8 +36,8 @@ def landing_zone(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 
 @pytest.fixture(scope="session")
 def replication(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """What `prod-replication` registers."""
-    return _recorded("prod-replication", tmp_path_factory)
+    """What `prod-replication` registers where DMS carries both directions."""
+    return _recorded("prod-replication", tmp_path_factory, {("replication", "forward"): "dms"})
 
 
 @pytest.fixture(scope="session")

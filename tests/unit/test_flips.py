@@ -51,7 +51,11 @@ FLIPS: st.SearchStrategy[tuple[str, Flips]] = st.one_of(
     st.tuples(
         st.just("prod-target"),
         st.builds(
-            TargetFlips, replicas=REPLICAS, database=st.sampled_from([None, "internal", "eip", "target"])
+            TargetFlips,
+            replicas=REPLICAS,
+            database=st.sampled_from([None, "internal", "eip", "target"]),
+            gate=st.sampled_from([None, "absent", "standby", "serve"]),
+            gate_side=st.sampled_from([None, "source", "target"]),
         ),
     ),
 )

@@ -138,6 +138,7 @@ def test_native_replication_leaves_for_the_source_alone(tmp_path: Path) -> None:
 
 def test_postgres_replicates_all_schemas_of_one_database(tmp_path: Path) -> None:
     changes: dict[KeyPath, object] = {
+        ("replication", "forward"): "dms",
         ("database", "engine"): "postgres",
         ("database", "port"): 5432,
         ("database", "further"): [],

@@ -22,6 +22,7 @@ LANDING_ZONE = {
 DOMAIN, OTHER_DOMAIN = "bill.truewatch.com", "corestone.truewatch.com"
 BOSS = "billing-guance-intl/boss"
 WEBPORTAL = "billing-guance-intl/webportal"
+GATE = "billing-guance-intl/landfall-gate"
 FORWARDER = "billing-guance-intl/landfall-forwarder"
 
 
@@ -217,7 +218,48 @@ def test_target_states_the_databases_host(project: Path, value: Any, host: str) 
         "billing-guance-intl/boss-config": {"DATABASE_HOST": host},
         "guance-basis/corestone-config": {"DATABASE_URL": f"mysql://{host}:3306/corestone"},
     }
-    assert recording.outputs["flipped"] == {"database": value, "replicas": {}}
+    assert recording.outputs["flipped"] == {
+        "database": value,
+        "replicas": {},
+        "gate": None,
+        "gate_side": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "gates", "selector"),
+    [
+        ("absent", 0, {"app": "boss"}),
+        ("standby", 1, {"app": "boss"}),
+        ("serve", 1, {"app": "landfall-gate"}),
+    ],
+)
+def test_target_gate(project: Path, value: Any, gates: int, selector: dict[str, str]) -> None:
+    recording = flipped(project, "prod-target", TargetFlips(gate=value))
+    service = recording.of("core/v1:ServicePatch")[WEBPORTAL]
+    assert_is_a_patch(service)
+    assert service.inputs["spec"] == {"selector": selector}
+    deployments = recording.of("apps/v1:Deployment")
+    assert len(deployments) == 2 * gates, "one in each domain's namespace"
+    if gates:
+        labels = deployments[GATE].inputs["spec"]["template"]["metadata"]["labels"]
+        assert {"app": "landfall-gate"}.items() <= labels.items()
+        behind = recording.of("core/v1:Service")
+        assert behind[f"{WEBPORTAL}-landfall-source"].inputs["spec"]["selector"] == {"app": "boss"}
+        assert behind[f"{WEBPORTAL}-landfall-target"].inputs["spec"]["selector"] == {
+            "landfall.dev/armed": "webportal"
+        }
+        if value == "serve":
+            assert any("Deployment::" in urn for urn in service.dependencies)
+
+
+@pytest.mark.parametrize("side", [None, "source", "target"])
+def test_pods_of_the_gate_that_start_know_the_side(project: Path, side: Any) -> None:
+    recording = flipped(project, "prod-target", TargetFlips(gate="standby", gate_side=side))
+    data = recording.of("core/v1:ConfigMap")[GATE].inputs["data"]
+    assert data["state.map"] == f"gate open\nside {side or 'source'}\n"
+    place = "webportal-landfall-target.billing-guance-intl.svc.cluster.local:8080"
+    assert f"server target {place}" in data["haproxy.cfg"]
 
 
 def test_entries_of_one_map_make_one_patch(tmp_path: Path) -> None:

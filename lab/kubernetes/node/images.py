@@ -70,6 +70,7 @@ BUILT_IN: Mapping[str, Image] = {
         working_folder="/data",
         files={"/usr/local/bin/redis-server": _REDIS_SERVER},
     ),
+    "haproxy": Image(cmd=("haproxy", "-f", "/usr/local/etc/haproxy/haproxy.cfg"), stop_signal="SIGUSR1"),
     "nginx": Image(
         cmd=("nginx", "-g", "daemon off;"),
         files={"/etc/nginx/nginx.conf": _NGINX_CONF, "/etc/nginx/conf.d/default.conf": _NGINX_DEFAULT},
