@@ -13,8 +13,14 @@ from stacks.settings import Environment
 
 _PODS = ObjectKind("v1", "Pod", "pods")
 CONTAINER = "haproxy"
-# bash opens the connection: the image has no program that does no more than that
-BRIDGE = ("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{RUNTIME_PORT}; cat <&3 & exec cat >&3")
+
+
+def bridge(port: int = RUNTIME_PORT) -> tuple[str, ...]:
+    """The command that leads to the runtime API, which listens on the pod's loopback.
+
+    bash opens the connection: the image has no program that does no more than that.
+    """
+    return ("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 & exec cat >&3")
 
 
 def open_gates(cluster: Cluster, environment: Environment) -> Gates:
@@ -31,7 +37,7 @@ def open_gates(cluster: Cluster, environment: Environment) -> Gates:
 
 
 def _instance(cluster: Cluster, namespace: str, name: str) -> GateInstance:
-    command = partial(cluster.execute, namespace, name, CONTAINER, BRIDGE)
+    command = partial(cluster.execute, namespace, name, CONTAINER, bridge())
     return GateInstance(f"the gate {namespace}/{name}", lambda: PodChannel(command()), FOLDER)
 
 

@@ -93,12 +93,15 @@ class GateInstance:
         self._map = f"{folder}/state.map"
         try:
             self._channel = open_channel()
-            # In this mode the connection stays open and every answer ends with a prompt.
-            self._channel.send(b"prompt\n")
-            self._read()
         except OSError as error:
             raise StepError(f"{self._place} does not answer: {error}") from error
-        self._call("set timeout cli 1h")
+        try:
+            # In this mode the connection stays open and every answer ends with a prompt.
+            self._call("prompt")
+            self._call("set timeout cli 1h")
+        except StepError:
+            self._channel.close()
+            raise
 
     @classmethod
     def at(cls, host: str, port: int, *, folder: str) -> Self:
