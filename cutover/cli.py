@@ -143,6 +143,28 @@ def preview_command(context: typer.Context, as_json: Json = False) -> None:
         raise typer.Exit(HALTED)
 
 
+@app.command("verify")
+def verify_command(context: typer.Context, as_json: Json = False) -> None:
+    """Compare schema and data of both databases, while they are written to; goes on where it was ended."""
+    session: Session = context.obj
+    if session.running():
+        raise LeaseError(f"a runner is at work in {session.folder}, and it verifies by itself")
+    output = Output(as_json=as_json)
+    with stop_on_ctrl_c(output) as stopping, output:
+        found = dict(session.context(output.say, stopping).move().verify(output.say))
+    if as_json:
+        typer.echo(_json(found))
+    else:
+        typer.echo(
+            f"{found['tables']} tables, {found['rows']:,} rows, {found['rows_per_second']:,} a second: "
+            f"{found['mismatches']} differ, {found['waiting']} wait for another look"
+        )
+        for line in (*found.get("differences", ()), *found.get("remarks", ())):
+            typer.echo(f"  {line}")
+    if found["mismatches"]:
+        raise typer.Exit(HALTED)
+
+
 @app.command("run")
 def run(
     context: typer.Context,

@@ -28,6 +28,7 @@ from stacks.settings import Environment
 
 _SERVER_THREADS = ("system user", "event_scheduler", "rdsadmin", "mysql.session")
 _LAG_SECONDS = 60.0
+_SHOWN_ROWS = 20
 COUNTER_MARGIN = 10_000
 """Numbers that the source gave out without a row to show for them; with each row the target's follows."""
 
@@ -161,7 +162,11 @@ class MySqlMove:
             result = verification.result()
         if wrong := verifying.schema_errors(result):
             raise StepError(f"the schemas differ: {'; '.join(wrong[:10])}")
-        return {**verifying.evidence(result), "waiting": result.pending}
+        return {
+            **verifying.evidence(result),
+            "waiting": result.pending,
+            "differences": [str(difference) for difference in result.differences[:_SHOWN_ROWS]],
+        }
 
     @property
     def checkpoint(self) -> Path:

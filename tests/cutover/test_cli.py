@@ -93,6 +93,7 @@ def test_help_lists_every_command_and_exit_code(cutover: Cutover) -> None:
         "plan",
         "preflight",
         "preview",
+        "verify",
         "run",
         "status",
         "approve",
@@ -128,6 +129,20 @@ def test_run_status_report_audit_rollback(cutover: Cutover) -> None:
     back = cutover("rollback", "--json")
     assert (back.code, back.json["outcome"]) == (0, "rolled back")
     assert cutover.world.record == SOURCE_ADDRESS
+
+
+def test_verify_says_what_differs(cutover: Cutover) -> None:
+    same = cutover("verify")
+    cutover.world.move.verified = {
+        **cutover.world.move.verified,
+        "mismatches": 1,
+        "differences": ["boss.records (seq=17) different"],
+    }
+    other = cutover("verify")
+
+    assert (same.code, "1,000 rows" in same.out) == (0, True)
+    assert (other.code, "boss.records (seq=17) different" in other.out) == (4, True)
+    assert cutover("verify", "--json").json["mismatches"] == 1
 
 
 def test_json_alone_is_on_standard_output(cutover: Cutover) -> None:

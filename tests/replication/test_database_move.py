@@ -355,3 +355,20 @@ def test_transactions_between_positions(before: str, after: str, count: int) -> 
 def test_a_position_that_is_none_is_refused() -> None:
     with pytest.raises(StepError, match="position by GTIDs"):
         transactions_between("", "binlog.000001/4")
+
+
+def test_the_verification_lists_a_row_that_differs_and_goes_on_where_it_was_ended(
+    move: MySqlMove, managed: Databases
+) -> None:
+    ready(move)
+    with managed[1].session() as session:
+        session.execute("UPDATE records SET client = 'forged' WHERE id = 17")
+
+    said: list[str] = []
+    found = move.verify(said.append)
+
+    assert found["mismatches"] == 1
+    (line,) = found["differences"]
+    assert "id=17" in line
+    assert "'17' on the source, 'forged' on the target" in line
+    assert any("going on with a verification" in text for text in said)
