@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,20 +56,23 @@ def evidence(result: Result) -> dict[str, Any]:
     }
 
 
-def schema_errors(result: Result) -> list[str]:
-    """Differences of the schema that count. Rights do not: accounts get theirs with the promotion."""
+def schema_errors(result: Result, later: Sequence[str] = ()) -> list[str]:
+    """Differences of the schema that count. Rights do not: accounts get theirs with the promotion.
+
+    `later`: further kinds of objects that come with the promotion.
+    """
     return [
         str(difference)
         for difference in result.schema_differences
         if difference.weight == "error"
-        and difference.kind != "grant"
+        and difference.kind not in ("grant", *later)
         and not difference.name.endswith(f".{MARKER_TABLE}")
     ]
 
 
-def refuse_differences(result: Result) -> None:
+def refuse_differences(result: Result, later: Sequence[str] = ()) -> None:
     """Raises StepError where the databases do not hold the same."""
-    wrong = schema_errors(result)
+    wrong = schema_errors(result, later)
     if not wrong and not result.mismatches:
         return
     shown = [*wrong[:_SHOWN], *(str(difference) for difference in result.differences[:_SHOWN])]

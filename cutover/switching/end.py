@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from cutover.errors import StepError
 from cutover.fence import Fence
+from cutover.fence.methods import unlogged
 from cutover.mysql import Server, Session
 from cutover.replication.dialects import Dialect, dialect_of
 from cutover.replication.dms import DmsReplication
@@ -54,8 +55,10 @@ class DatabaseEnd:
 
     def promote(self) -> None:
         """Lets it serve writers. Raises StepError; may be repeated."""
-        for statement in self.on_promote:
-            self.session.execute(statement)
+        if self.on_promote:
+            with unlogged(self.session):  # the way back must not take them along
+                for statement in self.on_promote:
+                    self.session.execute(statement)
         self.fence.lower(self.session)
 
 

@@ -133,7 +133,11 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
 
 @pytest.fixture
 def move(
-    managed: Databases, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    managed: Databases,
+    gate: Gate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Iterator[MySqlMove]:
     assert gate.side == "source"
     monkeypatch.setenv(dms_tasks.HOST, dms_tasks.HERE)
@@ -142,6 +146,7 @@ def move(
     settings = filled_settings(replication=True)
     settings["database"] |= {"name": SCHEMA, "further": [], "accounts": [ACCOUNT]}
     settings["buffers"] = []
+    settings["replication"]["forward"] = getattr(request, "param", "native")
     environment = Environment.model_validate(settings)
     with AwsServer() as server:
         LoopbackServers.databases, LoopbackServers.kept = managed, {}
@@ -239,6 +244,39 @@ def test_the_switch_and_back_keep_every_write(move: MySqlMove, managed: Database
     assert "again" in clients(target)
     assert move.switch(rights, silent).verification["mismatches"] == 0
     assert move.serving() == "target"
+
+
+@pytest.mark.parametrize("move", ["dms"], indirect=True)
+def test_dms_both_ways_keeps_every_write(move: MySqlMove, managed: Databases, gate: Gate) -> None:
+    source, target = managed
+    rights = ready(move)
+    write(source, "before")
+
+    switched = move.switch(rights, silent)
+
+    assert switched.verification["mismatches"] == 0
+    assert {"before", "1", "500"} <= clients(target)
+    write(target, "after")
+    move.start_reverse()
+    back = move.switch_back(rights, silent)
+
+    assert (move.serving(), back.writes_on_target, back.kept) == ("source", 1, 1)
+    assert "after" in clients(source)
+
+
+def test_without_the_comparison_a_forged_row_would_be_served(
+    move: MySqlMove, managed: Databases, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control of the comparison under the fence."""
+    rights = ready(move)
+    with managed[1].session() as session:
+        session.execute("UPDATE records SET client = 'forged' WHERE id = 17")
+    monkeypatch.setattr(switching.Switching, "_compare", lambda *_: {})
+
+    move.switch(rights, silent)
+
+    assert move.serving() == "target"
+    assert clients(managed[0]) != clients(managed[1])
 
 
 def test_without_a_healthy_way_back_it_is_refused_with_the_number_of_writes(
