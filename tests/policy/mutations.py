@@ -66,7 +66,7 @@ MUTATIONS: dict[str, tuple[str, Edit]] = {
     "DMS.7": (
         _DMS,
         Edit(
-            "ReplicationTask:prod-forward",
+            "ReplicationTask:prod-reverse",
             "replicationTaskSettings",
             logging(TARGET_APPLY="LOGGER_SEVERITY_ERROR"),
         ),
@@ -79,7 +79,7 @@ MUTATIONS: dict[str, tuple[str, Edit]] = {
             json.dumps({"Logging": {"EnableLogging": False, "LogComponents": []}}),
         ),
     ),
-    "DMS.9": (_DMS, Edit("Endpoint:prod-forward-source", "sslMode", "none")),
+    "DMS.9": (_DMS, Edit("Endpoint:prod-reverse-source", "sslMode", "none")),
     "EC2.2": ("prod", Edit("DefaultSecurityGroup:prod-default", "egress", [{"protocol": "-1"}])),
     "EC2.6": ("prod", Edit("FlowLog:prod")),
     "EC2.8": ("prod", Edit("Instance:prod-workspace", "metadataOptions.httpTokens", "optional")),
