@@ -96,6 +96,7 @@ class MariaDb:
             session.execute(f"CREATE DATABASE {schema} CHARACTER SET utf8mb4")
             for user in ("app", "replica"):
                 session.execute(f"ALTER USER {user}@'%' ACCOUNT UNLOCK")
+            session.execute("REVOKE ALL PRIVILEGES, GRANT OPTION FROM app@'%'")
             session.execute(f"GRANT {RIGHTS} ON {schema}.* TO app@'%'")
             session.execute("RESET MASTER")
             session.execute("SET GLOBAL gtid_slave_pos = ''")

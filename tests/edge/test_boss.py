@@ -21,7 +21,7 @@ from lab.services.accounts import create_accounts
 from lab.services.boss import Boss, Settings
 from lab.services.database import DatabaseSettings, Pool
 from lab.services.ledger import TABLES, Ledger, Row
-from lab.services.usage import BUFFER, UsageBuffer
+from lab.services.usage import BUFFER, PAUSED, UsageBuffer
 from lab.services.variables import SettingsError
 from tests.edge.conftest import free_port
 from tests.edge.support import LOOPBACK, eventually, run
@@ -379,6 +379,30 @@ def test_a_restarted_container_takes_up_its_own_list(database: Login, redis_port
     run(test)
 
 
+def test_while_it_is_paused_nothing_is_taken_and_what_was_taken_is_committed(
+    database: Login, redis_port: int
+) -> None:
+    async def test() -> None:
+        pool = Pool(database_settings(database), TABLES)
+        ledger = Ledger(pool)
+        await pool.prepare()
+        taken, waiting = str(uuid.uuid4()), str(uuid.uuid4())
+        async with redis.Redis(host=LOOPBACK, port=redis_port, decode_responses=True) as client:
+            buffer = UsageBuffer(client, ledger, "boss-0", 0.05)
+            await client.rpush(PROCESSING, json.dumps({"id": taken, "amount": "1.00"}))
+            await buffer.push(Row(waiting, Decimal("1.00")))
+            await client.set(PAUSED, "1")
+            assert [await buffer.commit_once(), await buffer.commit_once()] == [1, 0]
+            assert (await client.llen(BUFFER), await client.llen(PROCESSING)) == (1, 0)
+            assert rows(database, "usage_records") == [taken]
+            await client.delete(PAUSED)
+            assert await buffer.commit_once() == 1
+        await pool.close()
+        assert rows(database, "usage_records") == [taken, waiting]
+
+    run(test)
+
+
 def test_what_cannot_be_flushed_stays_in_redis_and_is_said(
     redis_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -389,7 +413,7 @@ def test_what_cannot_be_flushed_stays_in_redis_and_is_said(
             buffer = UsageBuffer(client, ledger, "boss-0", 0.05)
             await buffer.push(Row(str(uuid.uuid4()), Decimal("1.00")))
             assert not await buffer.flush(1.0)
-            assert await client.llen(PROCESSING) == 1
+            assert (await client.llen(BUFFER), await client.llen(PROCESSING)) == (1, 0)
         await pool.close()
 
     run(test)
