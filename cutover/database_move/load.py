@@ -16,9 +16,10 @@ from typing import IO
 from cutover.errors import StepError, StepTimeoutError
 from cutover.mysql import Flavour, Server
 
-_HEAD_BYTES = 65_536
+_KEPT_BYTES = 65_536
 _CHUNK = 1 << 20
-_GTID_START = re.compile(rb"SET GLOBAL gtid_slave_pos='([^']*)'")
+# at the beginning of a line, where no row's text can stand
+_GTID_START = re.compile(rb"^(?:-- )?SET GLOBAL gtid_slave_pos='([^']*)'", re.MULTILINE)
 _SAID_CHARACTERS = 1500
 _SAY_SECONDS = 5.0
 
@@ -70,7 +71,7 @@ def copy(
         timer = threading.Timer(seconds, end)
         timer.start()
         try:
-            head = _pump(dumping, loading, say)
+            ends = _pump(dumping, loading, say)
             codes = (dumping.wait(), loading.wait())
         finally:
             timer.cancel()
@@ -83,21 +84,25 @@ def copy(
             complaints.seek(0)
             said = complaints.read().decode("utf-8", "replace").strip()[-_SAID_CHARACTERS:]
             raise StepError(f"copying {source} to {target} failed (exit codes {codes}): {said}")
-    found = _GTID_START.search(head)
-    return found.group(1).decode() if found else ""
+    if not rows or flavours[0].family == "mysql":
+        return ""
+    if not (found := _GTID_START.search(ends)):
+        raise StepError(f"the dump of {source} does not say where the source stood: replication cannot begin")
+    return found.group(1).decode()
 
 
 def _pump(
     dumping: subprocess.Popen[bytes], loading: subprocess.Popen[bytes], say: Callable[[str], None]
 ) -> bytes:
-    """Moves the dump on; returns its beginning."""
+    """Moves the dump on; returns its beginning and its end, in one of which it says where the source stood."""
     output, taking = _stream(dumping.stdout), _stream(loading.stdin)
-    head = b""
+    head = tail = b""
     total, said = 0, time.monotonic()
     try:
         while piece := output.read(_CHUNK):
-            if len(head) < _HEAD_BYTES:
-                head += piece[: _HEAD_BYTES - len(head)]
+            if len(head) < _KEPT_BYTES:
+                head += piece[: _KEPT_BYTES - len(head)]
+            tail = (tail + piece)[-_KEPT_BYTES:]
             taking.write(piece)
             total += len(piece)
             if time.monotonic() - said > _SAY_SECONDS:
@@ -111,7 +116,7 @@ def _pump(
             taking.close()
         except OSError:
             dumping.kill()
-    return head
+    return head + b"\n" + tail
 
 
 def _stream(found: IO[bytes] | None) -> IO[bytes]:

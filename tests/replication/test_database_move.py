@@ -410,3 +410,19 @@ def test_the_verification_lists_a_row_that_differs_and_goes_on_where_it_was_ende
     assert "id=17" in line
     assert "'17' on the source, 'forged' on the target" in line
     assert any("going on with a verification" in text for text in said)
+
+
+def test_a_large_dump_says_at_its_end_where_the_source_stood(move: MySqlMove, managed: Databases) -> None:
+    source, target = managed
+    with source.session() as session:
+        session.execute("CREATE TABLE large (id INT PRIMARY KEY, text LONGTEXT)")
+        session.execute(
+            "INSERT INTO large SELECT seq, REPEAT('SET GLOBAL gtid_slave_pos=''9-9-9''\n', 5000) FROM seq_1_to_9"
+        )
+    move.prepare_users()
+
+    found = move.replicate(silent)
+
+    assert found["start"].startswith("0-1-")
+    with target.session() as session:
+        assert session.value("SELECT COUNT(*) FROM large") == 9
