@@ -94,7 +94,7 @@ def copy(
 def _pump(
     dumping: subprocess.Popen[bytes], loading: subprocess.Popen[bytes], say: Callable[[str], None]
 ) -> bytes:
-    """Moves the dump on; returns its beginning and its end, in one of which it says where the source stood."""
+    """Moves the dump on; returns its beginning and its end: one of them says where the source stood."""
     output, taking = _stream(dumping.stdout), _stream(loading.stdin)
     head = tail = b""
     total, said = 0, time.monotonic()

@@ -417,7 +417,8 @@ def test_a_large_dump_says_at_its_end_where_the_source_stood(move: MySqlMove, ma
     with source.session() as session:
         session.execute("CREATE TABLE large (id INT PRIMARY KEY, text LONGTEXT)")
         session.execute(
-            "INSERT INTO large SELECT seq, REPEAT('SET GLOBAL gtid_slave_pos=''9-9-9''\n', 5000) FROM seq_1_to_9"
+            "INSERT INTO large SELECT seq, REPEAT('SET GLOBAL gtid_slave_pos=''9-9-9''\n', 5000) "
+            "FROM seq_1_to_9"
         )
     move.prepare_users()
 
