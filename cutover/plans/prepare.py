@@ -174,6 +174,10 @@ def _preflight(parts: Parts) -> tuple[Condition, ...]:
     schedules = (("patch", "batch", "cronjobs"), ("patch", "batch", "cronjobs/status"))
     source = (*read, *schedules, ("list", "", "secrets"), ("patch", "apps", "deployments"))
     target = (*source, ("patch", "", "configmaps"), ("patch", "", "secrets"))
+    if environment.replication is not None:  # the gate, and pods that wait for the database
+        made = (("apps", "deployments"), ("", "configmaps"), ("", "services"))
+        target += tuple((verb, *kind) for kind in made for verb in ("create", "delete"))
+        target += (("create", "", "pods/exec"),)
     return (
         NoPlaceholders(),
         LandingZoneUp(),
