@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -134,6 +135,9 @@ class GateInstance:
 
     def disconnect(self) -> None:
         """Ends the connection to the runtime API; the gate stays as it is."""
+        # asked to, HAProxy ends it at once; a command in a pod may outlive us, and hold up the gate's own end
+        with suppress(OSError, StepError):
+            self._channel.send(b"quit\n")
         self._channel.close()
 
     def _set(self, key: str, value: str) -> None:
