@@ -229,6 +229,7 @@ class Switching:
         with open_gates(self._target, self._environment) as gates:
             way = Way(gates, self._end(old, rights), self._end(new, rights), self._drain(old), committers)
             try:
+                committers.prepare()
                 yield way
             finally:
                 way.close()

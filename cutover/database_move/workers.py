@@ -25,6 +25,11 @@ class BufferCommitters:
             (buffer, str(buffer.pause_key), redis) for buffer, redis in buffers if buffer.pause_key
         )
 
+    def prepare(self) -> None:
+        """Opens the connections ahead. Raises StepError."""
+        for buffer, _, redis in self._buffers:
+            redis.items(buffer.keys)
+
     def pause(self, seconds: float) -> None:
         """See Workers."""
         until = time.monotonic() + seconds

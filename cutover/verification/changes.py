@@ -12,7 +12,7 @@ from typing import Any
 
 import pymysql
 from pymysqlreplication import BinLogStreamReader
-from pymysqlreplication.event import HeartbeatLogEvent, QueryEvent, RotateEvent
+from pymysqlreplication.event import HeartbeatLogEvent, QueryEvent, RotateEvent, XidEvent
 from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, WriteRowsEvent
 
 from cutover.errors import StepError
@@ -120,6 +120,8 @@ class Changes:
                 QueryEvent,
                 RotateEvent,
                 HeartbeatLogEvent,
+                # what ends a transaction: without it the place would be known at the next heartbeat only
+                XidEvent,
             ],
             slave_heartbeat=HEARTBEAT_SECONDS,
             freeze_schema=True,
