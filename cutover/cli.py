@@ -28,6 +28,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cutover.activity import Heartbeat
+from cutover.cli_watch import follow_status, watch_command
 from cutover.errors import CutoverError, JournalError, LeaseError, PlanError, StepError
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
 from cutover.output import Output, stop_on_ctrl_c
@@ -231,10 +232,22 @@ def _report_result(session: Session, plan: Plan, result: Result, *, as_json: boo
         raise typer.Exit(UNDONE if result.breached else HALTED)
 
 
+app.command("watch")(watch_command)
+
+
 @app.command("status")
-def status_command(context: typer.Context, as_json: Json = False) -> None:
+def status_command(
+    context: typer.Context,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Stay, and show what happens until the run has ended.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Say where the cutover stands; reads the journal alone and may be asked at any time."""
     session: Session = context.obj
+    if follow:
+        follow_status(session, as_json=as_json)
+        return
     found = status_of(session.plan(), session.history(), running=session.running(), program=session.program)
     typer.echo(_json(found) if as_json else render_status(found))
 
@@ -249,22 +262,7 @@ def approve(
 ) -> None:
     """Say that a step which waits for a person is done."""
     session: Session = context.obj
-    plan = session.plan()
-    history = session.history()
-    plan.step(step)
-    if not history.step(step).waiting:
-        waiting = ", ".join(name for name, found in history.steps.items() if found.waiting)
-        raise PlanError(f"step {step} does not wait for anybody; waiting: {waiting or 'none'}")
-    if not by.strip() or not note.strip():
-        raise PlanError("an approval needs a name (--as) and a note (--note)")
-    given = session.approvals.give(
-        step,
-        by.strip(),
-        note.strip(),
-        asked=history.step(step).waiting,
-        plan_hash=plan.hash,
-        round_=history.step(step).rounds,
-    )
+    given = session.approve(session.plan(), step, by, note)
     typer.echo(_json(asdict(given)) if as_json else f"{step}: approved by {given.by}")
 
 

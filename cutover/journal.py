@@ -81,6 +81,31 @@ def read_journal(path: Path) -> Contents:
     return Contents(tuple(records), size, len(tail))
 
 
+def read_further(path: Path, before: Contents) -> Contents:
+    """What a journal holds now, given what it held: for whoever follows it, since only the new is read.
+
+    A line that is being written right now counts as unfinished. Raises JournalError; see read_journal.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(before.size)
+            content = file.read()
+            shorter = file.tell() < before.size or os.fstat(file.fileno()).st_size < before.size
+    except FileNotFoundError:
+        return Contents((), 0, 0)
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be read: {error}") from error
+    if shorter:
+        return read_journal(path)
+    whole, _, tail = content.rpartition(b"\n")
+    records: list[Record] = []
+    head = before.head
+    for line in whole.split(b"\n") if whole else []:
+        records.append(_parse(path, len(before.records) + len(records), head, line))
+        head = records[-1].hash
+    return Contents((*before.records, *records), before.size + len(content) - len(tail), len(tail))
+
+
 def _parse(path: Path, number: int, head: str, line: bytes) -> Record:
     place = f"the journal {path} is damaged in record {number}"
     try:

@@ -137,6 +137,18 @@ def is_held(path: Path) -> bool:
     return kind != fcntl.F_UNLCK
 
 
+def holder_here(path: Path) -> int | None:
+    """The process that holds the lease, where it runs on this machine and has the lease's file open."""
+    found = _read(path) if is_held(path) else None
+    if found is None or found.host != socket.gethostname():
+        return None
+    try:
+        open_files = [os.readlink(file) for file in Path(f"/proc/{found.pid}/fd").iterdir()]  # noqa: PTH115
+    except OSError:  # it has ended, or is another user's
+        return None
+    return found.pid if str(path.resolve()) in open_files else None
+
+
 def _lock(kind: int) -> bytes:
     """The kernel's `struct flock` over a whole file; of the open file, not of the process (fcntl(2))."""
     return struct.pack(_FLOCK, kind, os.SEEK_SET, 0, 0, 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from cutover.actions.base import NO_CHANGE
 from cutover.actions.flip_stack import FlipStack
 from cutover.activity import Activity
-from cutover.approvals import Approvals
+from cutover.approvals import Approvals, digest
 from cutover.clock import Clock, SystemClock
 from cutover.context import Context
 from cutover.errors import PlanError, StepError
@@ -20,7 +20,7 @@ from cutover.journal import Contents, Journal, read_journal
 from cutover.lease import LocalLease, is_held
 from cutover.plan import Plan, check_plan
 from cutover.plans import build_plan
-from cutover.ports import KeyStore
+from cutover.ports import Approval, KeyStore
 from stacks.settings import Environment, load_environment
 
 FOLDER = ".cutover"
@@ -100,6 +100,26 @@ class Session:
     def running(self) -> bool:
         """Whether a runner is at work."""
         return is_held(self.lease_path)
+
+    def approve(self, plan: Plan, step: str, by: str, note: str, asked: str | None = None) -> Approval:
+        """Leaves a person's word for the runner. `asked`: the digest of what they were shown.
+
+        Raises:
+            PlanError: the step does not wait, something is missing, or another thing is asked by now.
+        """
+        history = self.history()
+        waiting = history.step(plan.step(step).id).waiting
+        if not waiting:
+            names = ", ".join(name for name, found in history.steps.items() if found.waiting)
+            raise PlanError(f"step {step} does not wait for anybody; waiting: {names or 'none'}")
+        if not by.strip() or not note.strip():
+            raise PlanError("an approval needs a name (--as) and a note (--note)")
+        if asked is not None and asked != digest(waiting):
+            raise PlanError(f"step {step} asks for something else by now: {waiting}")
+        rounds = history.step(step).rounds
+        return self.approvals.give(
+            step, by.strip(), note.strip(), asked=waiting, plan_hash=plan.hash, round_=rounds
+        )
 
     @contextmanager
     def journal(self, plan: Plan, *, adopt: bool = False) -> Iterator[Journal]:

@@ -36,6 +36,7 @@ PACKAGES = {
     "busybox": ("busybox",),
     "util-linux": ("unshare", "nsenter", "setpriv"),
     "mount": ("mount",),
+    "chromium": ("chromium",),
 }
 """Debian packages and the programs for which they are needed: a program that is there needs no package."""
 

@@ -1,0 +1,118 @@
+"""Where a cutover stands, live in a terminal; plain lines where there is none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cutover.history import Status, fold
+from cutover.journal import Contents, read_further
+from cutover.narrative import owners_of, tell
+from cutover.plan import Plan
+from cutover.session import Session
+from cutover.times import duration
+from cutover.watch.view import head_view
+
+LOOK_SECONDS = 0.5
+_LINES = 8
+_STEPS = 12
+_COLOURS = {"done": "green", "begun": "blue", "failed": "red", "undo begun": "yellow", "undo failed": "red"}
+
+
+def follow(
+    session: Session, plan: Plan, times: Mapping[str, float], console: Console, *, as_json: bool
+) -> None:
+    """Shows what happens until no runner is at work any more. Raises JournalError."""
+    if console.is_terminal and not as_json:
+        with Live(console=console, auto_refresh=False, screen=False) as live:
+            for contents, head in _moments(session, plan):
+                live.update(_screen(session, plan, times, contents, head), refresh=True)
+        return
+    owners, seen = owners_of(plan), 0
+    end = ""
+    for contents, head in _moments(session, plan):
+        end = f"{head['condition']}; next: {head['command']}"
+        for record in contents.records[seen:]:
+            text = tell(record, owners)
+            if as_json:
+                print(
+                    json.dumps({"at": record.at, "kind": record.kind, "text": text, **record.data}),
+                    flush=True,
+                )
+            elif text:
+                print(f"{_clock(record.at)} {text}", flush=True)
+        seen = len(contents.records)
+    if not as_json:
+        print(end, flush=True)
+
+
+def _moments(session: Session, plan: Plan) -> Iterator[tuple[Contents, dict[str, Any]]]:
+    """The journal and where it stands, twice a second; the last one once nobody is at work."""
+    contents = Contents((), 0, 0)
+    while True:
+        running = session.running()
+        contents = read_further(session.journal_path, contents)
+        running = running or session.running()
+        last = contents.records[-1] if contents.records else None
+        yield (
+            contents,
+            head_view(plan, fold(contents.records), last, running=running, program=session.program),
+        )
+        if not running:
+            return
+        session.clock.sleep(LOOK_SECONDS)
+
+
+def _screen(
+    session: Session, plan: Plan, times: Mapping[str, float], contents: Contents, head: Mapping[str, Any]
+) -> RenderableType:
+    history = fold(contents.records)
+    owners = owners_of(plan)
+    parts: list[RenderableType] = [
+        Text(f"{plan.title}, {plan.environment}: {head['condition']}", style="bold"),
+        Text(f"{head['done']} of {head['total']} steps done. {head['way_back']['text']}", style="dim"),
+    ]
+    table = Table("", "Stage, step", "Owner", "Took", "Planned", box=None, pad_edge=False)
+    ids = [step.id for step in plan.steps]
+    middle = ids.index(head["now"]) if head["now"] in ids else 0
+    shown = set(ids[max(0, middle - _STEPS // 2) : middle + _STEPS // 2 + 1])
+    for stage in plan.stages:
+        done = sum(history.step(step.id).status == Status.DONE for step in stage.steps)
+        word = "done" if done == len(stage.steps) else f"{done}/{len(stage.steps)}"
+        table.add_row(Text(word, style="green" if word == "done" else ""), Text(stage.title, style="bold"))
+        for step in stage.steps if not shown.isdisjoint(item.id for item in stage.steps) else ():
+            if step.id not in shown:
+                continue
+            found = history.step(step.id)
+            status = "now" if step.id == head["now"] else str(found.status)
+            colour = "blue" if status == "now" else _COLOURS.get(status, "dim")
+            took = _took(found.began, session) if status == "now" and not found.ended else found.seconds
+            planned = duration(times[step.id]) if step.id in times else f"≤ {duration(step.timeout_seconds)}"
+            table.add_row(
+                Text(status, style=colour), Text(f"  {step.title}"), Text(step.owner),
+                Text(duration(took) if took else ""), Text(planned, style="dim"),
+            )  # fmt: skip
+    parts.append(table)
+    for item in head["waiting"]:
+        parts.append(Text(f"waiting for {item['owner']}: {item['instructions']}", style="yellow bold"))
+        parts.append(Text(f"    {session.program} approve {item['step']} --as NAME --note TEXT"))
+    told = [(record.at, tell(record, owners)) for record in contents.records[-4 * _LINES :]]
+    parts += [Text(f"{_clock(at)} {text}", style="dim") for at, text in told if text][-_LINES:]
+    if not head["running"]:
+        parts.append(Text(f"next: {head['command']}", style="bold"))
+    return Group(*parts)
+
+
+def _took(began: str, session: Session) -> float:
+    return (session.clock.now() - datetime.fromisoformat(began)).total_seconds() if began else 0.0
+
+
+def _clock(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone():%H:%M:%S}"
