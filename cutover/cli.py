@@ -28,8 +28,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cutover.activity import Heartbeat
-from cutover.cli_watch import follow_status, watch_command
+from cutover.cli_watch import Expected, follow_status, watch_command
 from cutover.errors import CutoverError, JournalError, LeaseError, PlanError, StepError
+from cutover.export import export
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
 from cutover.output import Output, stop_on_ctrl_c
 from cutover.plan import Plan, specification
@@ -38,6 +39,7 @@ from cutover.runbook import markdown
 from cutover.runner import Result, Runner
 from cutover.session import DEFAULT_ENVIRONMENT, DEFAULT_PLAN, Session, preflight, preview
 from cutover.status import render_status, status_of
+from cutover.times import expected_times
 from stacks.settings import SettingsError
 
 BAD_INPUT, HALTED, UNDONE, BUSY, STOPPED, AT_ONCE = 3, 4, 5, 6, 7, 130
@@ -101,17 +103,18 @@ def plan_check(context: typer.Context, as_json: Json = False) -> None:
 def plan_export(
     context: typer.Context,
     output: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("out/plan"),
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="md, html, pdf (by a browser) or json; may be repeated."),
+    ] = None,
+    expected: Expected = None,
     as_json: Json = False,
 ) -> None:
-    """Write the plan as Markdown and as JSON."""
-    plan: Plan = context.obj.plan()
-    output.mkdir(parents=True, exist_ok=True)
-    files = {
-        output / f"{plan.id}.md": markdown(plan),
-        output / f"{plan.id}.json": _json({"hash": plan.hash, "plan": specification(plan)}) + "\n",
-    }
-    for path, text in files.items():
-        path.write_text(text, encoding="utf-8")
+    """Write the runbook, for all and for each owner; without --format as md, html and json."""
+    session: Session = context.obj
+    plan = session.plan()
+    times = expected_times(plan, expected, session.project / "out" / plan.id / "report.json")
+    files = export(plan, output, formats or ["md", "html", "json"], times)
     typer.echo(_json([str(path) for path in files]) if as_json else "\n".join(map(str, files)))
 
 

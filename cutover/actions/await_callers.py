@@ -29,6 +29,11 @@ class AwaitCallers(Look):
     clusters: tuple[str, ...]
 
     @property
+    def asks(self) -> bool:
+        """See Action."""
+        return True
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """See Action."""
         return (CALLERS,)

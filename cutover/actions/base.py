@@ -70,6 +70,11 @@ class Action(ABC):
         """Names of the facts that `apply` remembers."""
         return ()
 
+    @property
+    def asks(self) -> bool:
+        """Whether it waits for the word of its step's owner: always, or where something is left to decide."""
+        return False
+
     @abstractmethod
     def describe(self) -> str:
         """One line for the runbook: what will be done."""

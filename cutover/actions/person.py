@@ -19,6 +19,11 @@ class Person(Action):
     take_back: str = ""
     """What they may do after a rollback; empty: nothing."""
 
+    @property
+    def asks(self) -> bool:
+        """See Action."""
+        return True
+
     def describe(self) -> str:
         """See Action."""
         return f"a person's step: {self.instructions}"

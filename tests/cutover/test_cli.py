@@ -152,11 +152,39 @@ def test_json_alone_is_on_standard_output(cutover: Cutover) -> None:
         json.loads(call.out)
 
 
-def test_the_plan_is_exported_as_markdown_and_json(cutover: Cutover, tmp_path: Path) -> None:
-    files = cutover("plan", "export", "--output", str(tmp_path / "plan"), "--json").json
+def test_the_plan_is_exported_for_all_and_for_each_owner(
+    cutover: Cutover, plan: Plan, tmp_path: Path
+) -> None:
+    found = cutover("plan", "export", "--output", str(tmp_path / "plan"), "--json").json
+    files = {Path(name).name: Path(name).read_text() for name in found}
 
-    assert [Path(name).suffix for name in files] == [".md", ".json"]
-    assert json.loads(Path(files[1]).read_text())["plan"]["id"] == "boss-corestone"
+    assert len(files) == 2 * (1 + len(plan.owners)) + 1
+    assert json.loads(files["boss-corestone.json"])["plan"]["id"] == "boss-corestone"
+    for kind in ("md", "html"):
+        everybody, owner = files[f"boss-corestone.{kind}"], files[f"boss-corestone.operator.{kind}"]
+        for step in plan.steps:
+            assert step.title.replace("'", "&#x27;" if kind == "html" else "'") in everybody
+            heading = f"<h3>{step.title}" if kind == "html" else f"`{step.id}`: {step.title}"
+            assert (heading in owner.replace("&#x27;", "'")) == (step.owner == "Operator")
+        assert "critical path" in everybody
+        assert "cutover approve open-database" in everybody
+
+
+def test_the_plan_is_printed_by_a_browser(cutover: Cutover, plan: Plan, tmp_path: Path) -> None:
+    found = cutover("plan", "export", "--output", str(tmp_path), "--format", "pdf", "--json").json
+
+    assert len(found) == 1 + len(plan.owners)
+    assert all(Path(name).read_bytes().startswith(b"%PDF-") for name in found)
+
+
+def test_a_pdf_without_a_browser_and_an_unknown_format_are_refused(
+    cutover: Cutover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for format_, says in (("pdf", "export html"), ("doc", "expected md, html, pdf, json")):
+        call = cutover("plan", "export", "--output", str(tmp_path / "plan"), "--format", format_)
+        assert (call.code, says in call.err) == (3, True)
+    assert not (tmp_path / "plan").exists()
 
 
 def test_preview_shows_every_step_and_changes_nothing(cutover: Cutover, plan: Plan) -> None:
