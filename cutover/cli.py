@@ -28,10 +28,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cutover.activity import Heartbeat
-from cutover.cli_watch import Expected, follow_status, watch_command
+from cutover.cli_watch import Expected, follow_status, notify_command, watch_command
 from cutover.errors import CutoverError, JournalError, LeaseError, PlanError, StepError
 from cutover.export import export
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
+from cutover.notices.notifier import Notifier
 from cutover.output import Output, stop_on_ctrl_c
 from cutover.plan import Plan, specification
 from cutover.report import read_report_input, write_report
@@ -214,7 +215,11 @@ def _run_plan(session: Session, plan: Plan, heading: Heading, *, adopt: bool, ou
         # The providers' packages take seconds to load; no flip should wait for them.
         threading.Thread(target=_warm, name="warm", daemon=True).start()
         context = session.context(output.say, stopping)
-        with Heartbeat(context.activity, output.say, lambda: output.last_said):
+        notices = context.environment.cutover.notices
+        with (
+            Notifier(plan, notices, session.journal_path, output.say, program=session.program),
+            Heartbeat(context.activity, output.say, lambda: output.last_said),
+        ):
             return Runner(plan, journal, context, session.approvals).run(heading)
 
 
@@ -236,6 +241,7 @@ def _report_result(session: Session, plan: Plan, result: Result, *, as_json: boo
 
 
 app.command("watch")(watch_command)
+app.command("notify")(notify_command)
 
 
 @app.command("status")

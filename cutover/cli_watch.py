@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cutover.errors import PlanError
+from cutover.errors import PlanError, StepError
+from cutover.notices.happenings import Happening
+from cutover.notices.send import SendError, name, send
 from cutover.session import Session
 from cutover.terminal import follow
 from cutover.times import expected_times
@@ -64,6 +67,30 @@ def watch_command(
         serve(page)
     except KeyboardInterrupt:
         return
+
+
+def notify_command(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="What to say.")] = "a trial: nothing has happened",
+) -> None:
+    """Send a notice over every channel of the settings, to see that it arrives."""
+    session: Session = context.obj
+    plan = session.plan()
+    now = session.clock.now().isoformat(timespec="seconds")
+    title = f"{plan.title} ({plan.environment})"
+    notices = session.environment().cutover.notices
+    if not notices:
+        raise PlanError("the settings name nobody to tell: cutover.notices is empty")
+    failed = []
+    for notice in notices:
+        try:
+            send(notice, Happening(0, now, "end", title, text), os.environ)
+        except SendError as error:
+            failed.append(f"{name(notice)}: {error}")
+        else:
+            typer.echo(f"{name(notice)}: sent")
+    if failed:
+        raise StepError("; ".join(failed))
 
 
 def follow_status(session: Session, *, as_json: bool) -> None:

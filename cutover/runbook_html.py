@@ -25,7 +25,8 @@ h3 { font-size: 1rem; margin: 0; } code { font-size: .85em; color: var(--quiet);
 .step { border: 1px solid var(--line); border-left: 5px solid var(--line); border-radius: .4rem;
   padding: .6rem .9rem; margin: .6rem 0; break-inside: avoid; } .critical { border-left-color: var(--blue); }
 dl { display: grid; grid-template-columns: 8rem 1fr; gap: .1rem .8rem; margin: .4rem 0 0; }
-dt { color: var(--quiet); } dd { margin: 0; } .touch { color: var(--amber); font-weight: 600; } .none { color: var(--red); font-weight: 600; }
+dt { color: var(--quiet); } dd { margin: 0; } .touch { color: var(--amber); font-weight: 600; }
+.none { color: var(--red); font-weight: 600; }
 .tick { float: right; color: var(--quiet); font-size: .85rem; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--text); }
 .bar { fill: var(--quiet); } .on { fill: var(--blue); }
@@ -54,8 +55,8 @@ def _page(plan: Plan, times: Mapping[str, float], owner: str | None) -> Iterator
     yield "<h2>What needs what</h2>"
     whole = f", {duration(path.seconds)} as far as times are known" if times else ""
     yield (
-        f"<p>In blue the critical path: {len(path.steps)} of {len(plan.steps)} steps{whole}. A step stands to "
-        "the right of whatever it needs; every stage needs the one before it.</p>"
+        f"<p>In blue the critical path: {len(path.steps)} of {len(plan.steps)} steps{whole}. A step stands "
+        "to the right of whatever it needs; every stage needs the one before it.</p>"
     )
     yield from _picture(plan, frozenset(path.steps), path.rank)
     for number, stage in enumerate(plan.stages, 1):

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from components.settings.base import HostName, Model
+from stacks.settings.notices import Notice
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Milliseconds = Annotated[float, Field(gt=0, le=3_600_000)]
@@ -79,3 +80,5 @@ class CutoverSettings(Model):
     health_checks: HealthCheckSettings = HealthCheckSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
     deadlines: DeadlineSettings = DeadlineSettings()
+    notices: tuple[Notice, ...] = ()
+    """Who is told while it runs."""

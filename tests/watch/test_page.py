@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 from playwright.sync_api import Page as Tab
 
 from cutover.plan import Plan
@@ -19,7 +19,7 @@ from tests.watch.stage import Puppet, make_plan, served
 
 MARKUP = '<img src=x onerror="document.title=1"><b>bold</b>'
 ASKED = f"open the port, then say so {MARKUP}"
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+PHONE, DESK = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=900)
 
 
 @contextmanager

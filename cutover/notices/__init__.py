@@ -1,0 +1,1 @@
+"""Telling people what happens: from the journal, beside the run, and never in its way."""
