@@ -28,6 +28,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cutover.activity import Heartbeat
+from cutover.cli_init import init_command
 from cutover.cli_watch import Expected, follow_status, notify_command, watch_command
 from cutover.errors import CutoverError, JournalError, LeaseError, PlanError, StepError
 from cutover.export import export
@@ -242,6 +243,7 @@ def _report_result(session: Session, plan: Plan, result: Result, *, as_json: boo
 
 app.command("watch")(watch_command)
 app.command("notify")(notify_command)
+app.command("init")(init_command)
 
 
 @app.command("status")
