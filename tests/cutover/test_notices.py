@@ -157,7 +157,9 @@ def test_a_channel_that_hangs_delays_neither_the_others_nor_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifier, "LAST_SECONDS", 0.5)
-    plan, path, said, got = make_plan(), tmp_path / "j.jsonl", [], []
+    plan, path = make_plan(), tmp_path / "j.jsonl"
+    said: list[str] = []
+    got: list[str] = []
     append = write(path, plan)
     release = threading.Event()
 
@@ -174,6 +176,7 @@ def test_a_channel_that_hangs_delays_neither_the_others_nor_the_end(
         append("finished", outcome="halted", reason="no", step="s1-1", reached=False)
         eventually(lambda: len(got) == 2)
     assert time.monotonic() - begun < 25
+    assert said == []
     release.set()
 
 

@@ -171,6 +171,7 @@ def test_a_runner_that_died_and_a_connection_that_is_lost(
             puppet.kill()
             expect(tab.locator("#condition")).to_have_text("The runner has died", timeout=20_000)
             expect(tab.locator("#trouble")).to_contain_text("cutover")
+            expect(tab.locator("[data-step=s1-2] .word")).to_have_text("broken off")
             tab.screenshot(path=pictures / "runner-died.png", full_page=True)
             page.shutdown()
             expect(tab.locator("#lost")).to_contain_text(

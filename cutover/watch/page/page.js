@@ -31,7 +31,7 @@ async function begin() {
   set(at("environment"), `Plan ${plan.id} for ${plan.environment}, hash ${plan.hash}`);
   at("owner").append(...plan.owners.map((owner) => make("option", { value: owner }, owner)));
   for (const stage of plan.stages) {
-    const shown = new Stage(stage, states, () => head?.now ?? "");
+    const shown = new Stage(stage, states, () => head?.now ?? "", () => head?.running ?? false);
     for (const step of stage.steps) steps.set(step.id, { ...step, stage: shown });
     stages.set(stage.id, shown);
   }
@@ -75,6 +75,7 @@ setInterval(() => {
 function take(message, everything) {
   hear();
   skew = Date.parse(message.clock) - Date.now();
+  const turned = head?.running !== message.running;
   head = message;
   if (everything) {
     states.clear();
@@ -87,7 +88,7 @@ function take(message, everything) {
   }
   if (shownNow !== head.now) touched.add(steps.get(shownNow)?.stage).add(steps.get(head.now)?.stage);
   shownNow = head.now;
-  for (const stage of touched) stage?.update();
+  for (const stage of turned ? stages.values() : touched) stage?.update();
   const current = steps.get(head.now || head.next[0])?.stage;
   if (current && current !== opened) {
     opened = current;

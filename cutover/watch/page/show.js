@@ -29,8 +29,9 @@ export const word = (status) => WORDS[status] ?? status;
 
 // One stage of the plan: its steps are built when it is opened first, so that 5,000 of them cost nothing before.
 export class Stage {
-  constructor(stage, states, now) {
+  constructor(stage, states, now, running) {
     this.stage = stage;
+    this.running = running;
     this.states = states;
     this.now = now;
     this.rows = new Map();
@@ -77,12 +78,12 @@ export class Stage {
       found.some((state) => state && !["pending", "undone", "done"].includes(state.status));
     const status = failed ? "failed" : done === found.length ? "done" : touched || done ? "under way" : "pending";
     this.status.dataset.is = status;
-    set(this.status, word(status));
+    set(this.status, status === "under way" && !this.running() ? "in part" : word(status));
     set(this.count, `${done} of ${found.length}`);
     const took = found.reduce((sum, state) => sum + (state?.seconds ?? 0), 0);
     const planned = this.stage.steps.reduce((sum, step) => sum + (step.planned ?? 0), 0);
     set(this.time, [took ? duration(took) : "", planned ? `planned ${duration(planned)}` : ""].filter(Boolean).join(", "));
-    for (const [id, row] of this.rows) row.update(this.states.get(id), id === current);
+    for (const [id, row] of this.rows) row.update(this.states.get(id), id === current, this.running());
   }
 }
 
@@ -111,13 +112,14 @@ class Row {
     if (!this.more.isConnected) this.details.append(this.more);
   }
 
-  update(state, current) {
+  update(state, current, running) {
     this.state = state;
     const status = !state ? "pending" : state.waiting ? "waiting"
       : current && ["pending", "undone"].includes(state.status) ? "current" : state.status;
     this.element.dataset.status = status === "waiting" ? "begun" : status;
     this.word.dataset.is = status;
-    set(this.word, word(status));
+    // without a runner nothing is under way: it was begun, and its end is not known
+    set(this.word, !running && ["begun", "undo begun"].includes(status) ? "broken off" : word(status));
     const planned = this.step.planned;
     const took = state?.seconds ?? 0;
     const actual = took && state.ended ? duration(took) : "";
