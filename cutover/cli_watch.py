@@ -29,15 +29,20 @@ Expected = Annotated[
 
 def watch_command(
     context: typer.Context,
+    *,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The port on loopback; 0: one that is free.")
     ] = 0,
+    probe: Annotated[
+        bool, typer.Option(help="Ask both sides' health checks and DNS every two seconds.")
+    ] = True,
     expected: Expected = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Serve a page on loopback to watch the cutover, live; from it steps are approved and rolled back."""
     from cutover.watch.deeds import Deeds  # noqa: PLC0415 - only this command serves anything
     from cutover.watch.feed import Feed  # noqa: PLC0415
+    from cutover.watch.probes import Probes  # noqa: PLC0415
     from cutover.watch.server import LOOPBACK, Page, serve  # noqa: PLC0415
 
     session: Session = context.obj
@@ -45,6 +50,9 @@ def watch_command(
     times = expected_times(plan, expected, session.project / "out" / plan.id / "report.json")
     feed, deeds = Feed(session, plan, times), Deeds(session, plan)
     feed.asked = deeds.asked
+    probes = Probes(lambda stopping: session.context(lambda _: None, stopping)) if probe else None
+    if probes:
+        feed.probed = probes.found
     try:
         page = Page(feed, deeds, port)
     except OSError as error:
@@ -63,10 +71,15 @@ def watch_command(
             "same link there. Whoever has the link may approve and roll back. Ctrl-C ends the page alone."
         )
     sys.stdout.flush()
+    if probes:
+        probes.start()
     try:
         serve(page)
     except KeyboardInterrupt:
         return
+    finally:
+        if probes:
+            probes.close()
 
 
 def notify_command(

@@ -43,6 +43,8 @@ class Feed:
         self.plan_json = _json(plan_view(plan, expected))
         self.asked: Callable[[], Mapping[str, str] | None] = lambda: None
         """What somebody asked for on a page, and what became of it."""
+        self.probed: Callable[[], Mapping[str, Any] | None] = lambda: None
+        """What the sides answer, where they are asked."""
         self._session = session
         self._owners = owners_of(plan)
         self._names = [step.id for step in plan.steps]
@@ -87,6 +89,7 @@ class Feed:
                 **head_view(self.plan, self._history, last, running=running, program=self._session.program),
                 "error": self._error,
                 "asked": self.asked(),
+                "probes": self.probed(),
             }
             if head != self._moment.head or contents.head != self._moment.contents.head:
                 self._moment = Moment(self._moment.generation + 1, contents, head)

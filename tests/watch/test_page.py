@@ -142,6 +142,26 @@ def test_a_rollback_is_typed_and_then_carried_out(
     assert puppet.process.wait(10) == 7
 
 
+def test_what_both_sides_answer_is_shown(
+    browser: Browser, session: Session, plan: Plan, pictures: Path
+) -> None:
+    rows = [
+        {"domain": f"{side}.example.org", "side": side, "dns": f"192.0.2.1 {MARKUP}",
+         "says": "200" if good else "503", "good": good, "p50": 4.2, "p99": 11.0, "failed": 3, "of": 60}
+        for side, good in (("source", True), ("target", False))
+    ]  # fmt: skip
+    with served(session, plan) as page:
+        page.feed.probed = lambda: {"error": "", "rows": rows}
+        for shape in (DESK, PHONE):
+            with opened(browser, page.link, viewport=shape) as tab:
+                expect(tab.locator("#probed tr")).to_have_count(2)
+                expect(tab.locator("#probed tr").last).to_contain_text("503")
+                expect(tab.locator("#probed tr").first).to_contain_text(MARKUP)
+                assert tab.evaluate("document.documentElement.scrollWidth") <= shape["width"]
+                assert serious(tab) == []
+                tab.screenshot(path=pictures / f"probes-{shape['width']}.png", full_page=True)
+
+
 def test_going_back_is_shown_step_by_step(
     browser: Browser, session: Session, plan: Plan, puppet: Puppet
 ) -> None:

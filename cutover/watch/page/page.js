@@ -121,9 +121,22 @@ function showHead() {
   at("next").replaceChildren(...head.next.map((id) => item(id)));
   if (!head.next.length) at("next").replaceChildren(make("li", {}, head.running ? "nothing more" : `nothing; then: ${head.command}`));
   waiting();
+  probes();
   set(at("back"), head.way_back.text);
   at("roll-back").hidden = !head.way_back.possible;
   set(at("asked"), head.asked ? `Rollback to ${head.asked.to || "the start"}, asked for by ${head.asked.by} at ${clock(head.asked.at)}: ${head.asked.state}` : "");
+}
+
+function probes() {
+  const found = head.probes;
+  at("probes").hidden = !found;
+  if (!found) return;
+  set(at("probes-error"), found.error ? `Nobody can be asked: ${found.error}` : "");
+  at("probes-error").hidden = !found.error;
+  at("probed").replaceChildren(...found.rows.map((row) => make("tr", {}, make("th", { scope: "row" }, row.domain),
+    make("td", {}, row.side), make("td", { class: row.good ? "good-answer" : "bad-answer" }, row.says),
+    make("td", {}, row.p50 ? `${row.p50} ms` : "–"), make("td", {}, row.p99 ? `${row.p99} ms` : "–"),
+    make("td", {}, `${row.failed} of ${row.of}`), make("td", {}, row.dns))));
 }
 
 function trouble() {
