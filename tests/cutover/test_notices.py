@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import smtplib
+import ssl
 import stat
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import TypeAdapter
@@ -216,3 +219,58 @@ def test_what_a_run_left_untold_is_told_by_the_next_one(
         append("finished", outcome="succeeded", reason="", step="", reached=True)
         eventually(lambda: len(got) == 2)
     assert [title.rpartition(": ")[2] for title in got] == ["halted in s1-1", "succeeded"]
+
+
+class Mail:
+    """Stands where smtplib.SMTP does, and remembers."""
+
+    sent: ClassVar[list[tuple[str, object]]] = []
+
+    def __init__(self, host: str, port: int, timeout: float) -> None:
+        self.sent.append(("connect", (host, port)))
+
+    def __enter__(self) -> Mail:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def starttls(self, context: ssl.SSLContext) -> None:
+        self.sent.append(("starttls", context.verify_mode))
+
+    def login(self, user: str, password: str) -> None:
+        self.sent.append(("login", user))
+        if password != "right":
+            raise smtplib.SMTPAuthenticationError(535, f"no: {password}".encode())
+
+    def send_message(self, message: EmailMessage) -> None:
+        self.sent.append(("message", message))
+
+
+EMAIL: dict[str, Any] = {
+    "kind": "email", "host": "smtp.example.org", "sender": "cutover@example.org", "to": ["a@example.org"],
+    "user_env": "SMTP_USER", "password_env": "SMTP_PASSWORD",
+}  # fmt: skip
+
+
+def test_an_email_is_sent_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtplib, "SMTP", Mail)
+    monkeypatch.setattr(Mail, "sent", [])
+    item = Happening(1, "2026-01-01", "halt", "two\r\nBcc: b@example.org", "what happened")
+    send.send(notice(**EMAIL), item, {"SMTP_USER": "me", "SMTP_PASSWORD": "right"})
+
+    assert [what for what, _ in Mail.sent] == ["connect", "starttls", "login", "message"]
+    assert Mail.sent[1][1] == ssl.CERT_REQUIRED
+    message = Mail.sent[3][1]
+    assert isinstance(message, EmailMessage)
+    assert (message["Subject"], message["Bcc"]) == ("two Bcc: b@example.org", None)
+    assert "what happened" in message.get_content()
+
+
+def test_a_login_that_fails_is_told_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtplib, "SMTP", Mail)
+    with pytest.raises(SendError, match="no: ") as caught:
+        send.send(notice(**EMAIL), ITEM, {"SMTP_USER": "me", "SMTP_PASSWORD": "CANARY"})
+    assert "CANARY" not in str(caught.value)
+    with pytest.raises(SendError, match="SMTP_PASSWORD is not set"):
+        send.send(notice(**EMAIL), ITEM, {"SMTP_USER": "me"})
