@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
@@ -106,12 +107,12 @@ class Plan:
     document: Document
     stages: tuple[Stage, ...]
 
-    @property
+    @cached_property
     def steps(self) -> tuple[Step, ...]:
         """All steps in their order."""
         return tuple(step for stage in self.stages for step in stage.steps)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Stable over runs and machines; changes with anything that the plan says."""
         text = json.dumps(specification(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)

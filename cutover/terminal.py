@@ -81,7 +81,8 @@ def _screen(
     ]
     table = Table("", "Stage, step", "Owner", "Took", "Planned", box=None, pad_edge=False)
     ids = [step.id for step in plan.steps]
-    middle = ids.index(head["now"]) if head["now"] in ids else 0
+    at = head["now"] or next(iter(head["next"]), "")
+    middle = ids.index(at) if at in ids else len(ids) - 1
     shown = set(ids[max(0, middle - _STEPS // 2) : middle + _STEPS // 2 + 1])
     for stage in plan.stages:
         done = sum(history.step(step.id).status == Status.DONE for step in stage.steps)

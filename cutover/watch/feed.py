@@ -53,6 +53,9 @@ class Feed:
         self._folded = 0
         self._error = ""
         self._moment = Moment(0, Contents((), 0, 0), {})
+        self._seen: tuple[str, bool] | None = None
+        self._stands: Mapping[str, Any] = {}
+        """Where it stands, as of what was seen: it is worked out anew only when something has changed."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self.look()
@@ -85,8 +88,12 @@ class Feed:
         with self._changed:
             self._fold(contents)
             last = contents.records[-1] if contents.records else None
+            if (seen := (contents.head, running)) != self._seen:
+                program = self._session.program
+                self._stands = head_view(self.plan, self._history, last, running=running, program=program)
+                self._seen = seen
             head = {
-                **head_view(self.plan, self._history, last, running=running, program=self._session.program),
+                **self._stands,
                 "error": self._error,
                 "asked": self.asked(),
                 "probes": self.probed(),
