@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cutover.actions.base import Condition, Evidence
 from cutover.context import Context
-from cutover.errors import StepError
+from cutover.errors import StepError, StepTimeoutError
 from cutover.ports import Cluster, Side
 from stacks.settings import Environment, RedisListBuffer
 from stacks.settings.buffers import Buffer, HttpBuffer, RedisKeysBuffer, RedisStreamBuffer
@@ -91,7 +91,13 @@ class BuffersDrained(Condition):
                 seen[name] = self._count(context, cluster, declared[name])
             return not any(seen.values()), ", ".join(f"{name}: {left} left" for name, left in seen.items())
 
-        context.wait_for(f"buffers on {cluster.context} to drain", self.seconds, look)
+        try:
+            context.wait_for(f"buffers on {cluster.context} to drain", self.seconds, look)
+        except StepTimeoutError as error:
+            raise StepTimeoutError(
+                f"{error}. Its service on {cluster.context} does not commit it: look at that service's log "
+                f"and at the database. The {self.side} stays up; once it drains, the same command goes on"
+            ) from error
         return {"left": seen}
 
     def _count(self, context: Context, cluster: Cluster, buffer: Buffer) -> int:

@@ -115,12 +115,15 @@ class FakeMachine:
         return process.returncode, out, err
 
 
-def run_in_world(module: str, folder: Path) -> str:
-    """Run a module of the tests in a world of its own, with a folder as its argument: its last line."""
+def run_in_world(module: str, folder: Path, seconds: float = 300) -> str:
+    """Run a module of the tests in a world of its own, with a folder as its argument: its last line.
+
+    `seconds`: far more than it takes; only one that hangs is meant.
+    """
     argv = [sys.executable, "-m", "lab.world", "--", sys.executable, "-m", module, str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     result = subprocess.run(
-        argv, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=300
+        argv, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=seconds
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()[-1]
