@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from cutover.database_move.switching import serving
 from cutover.errors import CutoverError
+from cutover.journal import read_journal
 from cutover.plans.parts import PHASE_1
 from cutover.session import Session
 from lab import topology
@@ -115,6 +116,7 @@ class _Rehearsal:
             *("lab.traffic", "judge", "--requests", str(self._traffic / "requests.jsonl")),
             *("--database", str(login), "--source", topology.HUAWEI_INGRESS),
             *("--out", str(traffic_file), "--series", str(series)),
+            *(f"--parked={begun:.6f}-{ended:.6f}" for begun, ended in self._parked()),
         )
         self._output.mkdir(parents=True, exist_ok=True)
         faults = self._killer.write(self._traffic / "faults.json")
@@ -145,6 +147,14 @@ class _Rehearsal:
         ):
             self._progress(line)
         return 1 if problems else 0
+
+    def _parked(self) -> Iterator[tuple[float, float]]:
+        """From when to when requests were held, as the journal says of each switch."""
+        for record in read_journal(self._session.journal_path).records:
+            evidence = record.data.get("evidence") or {}
+            if record.kind == "outcome" and "parked" in evidence:
+                begun, ended = evidence["parked"]
+                yield float(begun), float(ended)
 
     def _wrong_world(self, outcome: str) -> Iterator[str]:
         if outcome != self._options.wanted:

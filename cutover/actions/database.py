@@ -172,6 +172,7 @@ class SwitchDatabase(Action):
         return {
             "replication": {"kind": kind.forward if kind else "", **done.parts_ms},
             "verification": dict(done.verification),
+            "parked": list(done.parked),
             "left_at": done.position,
             "began_at": done.began_at,
         }
@@ -183,6 +184,7 @@ class SwitchDatabase(Action):
         back = context.move().switch_back(context.facts.recall(RIGHTS), context.say)
         return {
             "replication": dict(back.parts_ms),
+            "parked": list(back.parked),
             "rollback": {"writes_on_target": back.writes_on_target, "kept": back.kept},
         }
 

@@ -31,6 +31,8 @@ class Switched:
     began_at: str
     """Where the database that serves now stood when it began to."""
     verification: Mapping[str, Any] = field(default_factory=dict)
+    parked: tuple[float, float] = (0.0, 0.0)
+    """From when to when requests were held, in seconds since the epoch."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Back:
     """Transactions that the target had committed as the database that serves."""
     kept: int
     """Those of them that the source holds now."""
+    parked: tuple[float, float] = (0.0, 0.0)
+    """See Switched."""
 
 
 class DatabaseMove(Protocol):

@@ -121,12 +121,17 @@ class Switching:
                 switch.arm()
                 verification.follow()
                 say("armed: everything is open, and nobody has noticed anything")
+                began = time.time()
                 parts = switch.run()
         took = verifying.figures({name: getattr(parts, name) for name in _SAID_PARTS})
         say(f"the target's database serves, after {parts.total:.0f} ms: {took}")
         place = self._read_place()
         return Switched(
-            {**took, "lag_ms_at_fence": round(lag * 1000, 1)}, parts.position, str(place["gtid"]), verified
+            {**took, "lag_ms_at_fence": round(lag * 1000, 1)},
+            parts.position,
+            str(place["gtid"]),
+            verified,
+            (began, began + parts.total / 1000),
         )
 
     def start_reverse(self) -> Mapping[str, Any]:
@@ -161,12 +166,13 @@ class Switching:
 
             with Switch(way, self._limits, SwitchRecord(self._back), compare=look) as switch:
                 switch.arm()
+                began = time.time()
                 parts = switch.run()
         took = verifying.figures({name: getattr(parts, name) for name in _SAID_PARTS})
         say(f"the source's database serves again, after {parts.total:.0f} ms: {took}")
         self._follow_again()
         # every one of them stands before the marker, which has arrived, and no table was left behind
-        return Back(took, writes, writes)
+        return Back(took, writes, writes, (began, began + parts.total / 1000))
 
     def recover(self, rights: Rights) -> str:
         """See DatabaseMove."""

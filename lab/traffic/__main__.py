@@ -97,15 +97,27 @@ def _add_judge(parser: argparse.ArgumentParser) -> None:
         "--source", action="append", help="address of the old cloud's ingress; default: the first one reached"
     )
     parser.add_argument(
+        "--parked",
+        action="append",
+        type=_span,
+        default=[],
+        help="BEGUN-ENDED in seconds since the epoch: when requests were held",
+    )
+    parser.add_argument(
         "--drain-seconds", type=float, default=30.0, help="how long buffered writes may take to arrive"
     )
+
+
+def _span(text: str) -> tuple[float, float]:
+    begun, _, ended = text.partition("-")
+    return float(begun), float(ended)
 
 
 def _judge(options: argparse.Namespace) -> None:
     requests = log.read(options.requests)
     login = read_login(options.database)
     source = options.source or first_address(requests)
-    verdict = judge(requests, lambda: read_held(login), source, options.drain_seconds)
+    verdict = judge(requests, lambda: read_held(login), source, options.drain_seconds, options.parked)
     options.out.write_text(json.dumps(verdict.traffic, indent=2) + "\n", encoding="utf-8")
     series_file = options.series or options.out.with_name("series.json")
     series_file.write_text(json.dumps(verdict.series) + "\n", encoding="utf-8")

@@ -49,8 +49,15 @@ def losses(log: Log, held: Held) -> Losses:
     return Losses(lost, duplicated)
 
 
-def traffic(log: Log, found: Losses, source: Collection[str]) -> dict[str, object]:
-    """The `traffic` section of the report. `source`: the addresses of the old cloud's ingress."""
+def traffic(
+    log: Log, found: Losses, source: Collection[str], parked: Sequence[tuple[float, float]] = ()
+) -> dict[str, object]:
+    """The `traffic` section of the report.
+
+    Args:
+        source: the addresses of the old cloud's ingress.
+        parked: from when to when requests were held, in seconds since the epoch.
+    """
     requests = log.requests
     acknowledged = [request for request in requests if request.is_write and request.outcome == "ok"]
     ends = sorted(request.at * 1000 + request.ms for request in acknowledged)
@@ -67,7 +74,7 @@ def traffic(log: Log, found: Losses, source: Collection[str]) -> dict[str, objec
         "failed": _failed(requests),
         "reads_failed": sum(request.contradicted for request in requests),
         "unknown_outcome": sum(request.outcome == "unknown" for request in requests),
-        "held": {"count": 0, "max_ms": 0},
+        "held": _held(log, parked),
         "writes_acknowledged": len(acknowledged),
         "writes_lost": len(found.lost),
         "writes_duplicated": len(found.duplicated),
@@ -83,6 +90,17 @@ def traffic(log: Log, found: Losses, source: Collection[str]) -> dict[str, objec
         },
         "stale_clients": {"requests": len(stale), "failed": _failed(stale)},
     }
+
+
+def _held(log: Log, parked: Sequence[tuple[float, float]]) -> dict[str, object]:
+    """The requests that were under way while requests were held."""
+    spans = [(begun - log.started, ended - log.started) for begun, ended in parked]
+    found = [
+        request.ms
+        for request in log.requests
+        if any(request.at < ended and request.at + request.ms / 1000 > begun for begun, ended in spans)
+    ]
+    return {"count": len(found), "max_ms": _rounded(max(found, default=0.0))}
 
 
 def sessions(log: Log) -> dict[str, int]:

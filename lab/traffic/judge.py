@@ -103,14 +103,20 @@ def settlements(rows: Sequence[tuple[datetime, datetime, datetime]]) -> Settleme
     return Settlements(len(rows), twice, overlapping, expected - len(counts))
 
 
-def judge(log: Log, read: Callable[[], Held], source: list[str], drain_seconds: float) -> Verdict:
+def judge(
+    log: Log,
+    read: Callable[[], Held],
+    source: list[str],
+    drain_seconds: float,
+    parked: Sequence[tuple[float, float]] = (),
+) -> Verdict:
     """Judges a log. Buffers may still be draining: nothing is called lost before `drain_seconds` are over."""
     deadline = time.monotonic() + drain_seconds
     found = losses(log, read())
     while found.lost and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         found = losses(log, read())
-    return Verdict(traffic(log, found, source), series(log, source), found, sessions(log))
+    return Verdict(traffic(log, found, source, parked), series(log, source), found, sessions(log))
 
 
 def first_address(log: Log) -> list[str]:

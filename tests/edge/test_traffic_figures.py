@@ -124,6 +124,19 @@ def test_the_traffic_section_counts_what_clients_saw() -> None:
     }
 
 
+def test_held_are_those_that_were_under_way_while_requests_were_parked() -> None:
+    """The log begins at 1000 s; requests were held from 1001.0 s to 1001.5 s."""
+    requests = [
+        made(5),  # ended before
+        made(9, ms=150.0),  # in flight when the gate was closed
+        made(12, ms=310.0),
+        made(14, ms=120.0),
+        made(16),  # began behind it
+    ]
+    section = traffic(of(*requests), losses(of(), held()), [SOURCE], [(1001.0, 1001.5)])
+    assert section["held"] == {"count": 3, "max_ms": 310.0}
+
+
 def test_an_empty_log_has_no_figures_and_no_faults() -> None:
     section = traffic(of(), losses(of(), held()), [])
     assert section["requests"] == section["failed"] == section["writes_lost"] == 0
