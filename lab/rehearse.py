@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 
 from cutover.database_move.switching import serving
 from cutover.errors import CutoverError
-from cutover.journal import read_journal
 from cutover.plans.parts import PHASE_1
 from cutover.session import Session
 from lab import topology
@@ -19,6 +18,7 @@ from lab.clouds import DOMAIN, Clouds
 from lab.kills import Killer
 from lab.moved import Moved
 from lab.options import REPOSITORY, Options
+from lab.parked import parked
 from lab.people import People, deeds_of
 from lab.scene import ENVIRONMENT, SOURCE, TARGET, Clock, Scene, lab_folder
 from lab.setup import find_tools
@@ -116,7 +116,7 @@ class _Rehearsal:
             *("lab.traffic", "judge", "--requests", str(self._traffic / "requests.jsonl")),
             *("--database", str(login), "--source", topology.HUAWEI_INGRESS),
             *("--out", str(traffic_file), "--series", str(series)),
-            *(f"--parked={begun:.6f}-{ended:.6f}" for begun, ended in self._parked()),
+            *(f"--parked={begun:.6f}-{ended:.6f}" for begun, ended in parked(self._session.journal_path)),
         )
         self._output.mkdir(parents=True, exist_ok=True)
         faults = self._killer.write(self._traffic / "faults.json")
@@ -147,14 +147,6 @@ class _Rehearsal:
         ):
             self._progress(line)
         return 1 if problems else 0
-
-    def _parked(self) -> Iterator[tuple[float, float]]:
-        """From when to when requests were held, as the journal says of each switch."""
-        for record in read_journal(self._session.journal_path).records:
-            evidence = record.data.get("evidence") or {}
-            if record.kind == "outcome" and "parked" in evidence:
-                begun, ended = evidence["parked"]
-                yield float(begun), float(ended)
 
     def _wrong_world(self, outcome: str) -> Iterator[str]:
         if outcome != self._options.wanted:

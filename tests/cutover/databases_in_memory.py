@@ -93,7 +93,7 @@ class FakeMove:
         self.during_switch()
         self.world.note("database target")
         self.serves, self.forward = "target", "stopped"
-        return Switched(self.parts, "0-30-9", "0-30-9,40-40-1", self.verified)
+        return Switched(self.parts, "0-30-9", "0-30-9,40-40-1", self.verified, (1000.0, 1000.5))
 
     def recover(self, rights: Rights) -> str:
         self.serves = self.serves or "source"
@@ -110,7 +110,7 @@ class FakeMove:
             raise StepError(f"the way back is refused: {self.writes} transactions would be lost")
         self.world.note("database source")
         self.serves, self.reverse, self.forward = "source", "stopped", "running"
-        return Back(self.parts, self.writes, self.writes)
+        return Back(self.parts, self.writes, self.writes, (2000.0, 2001.0))
 
     def connections(self, side: Side) -> Sequence[Connection]:
         if side == "source":

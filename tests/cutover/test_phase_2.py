@@ -16,6 +16,7 @@ from cutover.plans.migration_document import LINES
 from cutover.ports import Approval, Connection
 from cutover.report import ReportInput, make_report
 from cutover.runbook import markdown
+from lab.parked import parked
 from stacks.settings import Environment
 from tests.cutover.conftest import filled_settings
 from tests.cutover.driver import BACKWARDS, KilledError, drive
@@ -285,3 +286,11 @@ def test_rows_that_differ_break_the_criterion(world: World, plan: Plan, tmp_path
     verified = next(item for item in made.criteria if item.id == "database-verified")
     assert verified.holds is False
     assert "1 differ" in verified.evidence
+
+
+def test_the_journal_says_when_requests_were_held(world: World, plan: Plan, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    drive(world, plan, path, VALIDATED)
+    drive(world, plan, path, BACKWARDS)
+
+    assert list(parked(path)) == [(1000.0, 1000.5), (2000.0, 2001.0)]
