@@ -91,6 +91,7 @@ function take(message, everything) {
   for (const stage of turned ? stages.values() : touched) stage?.update();
   const current = steps.get(head.now || head.next[0])?.stage;
   if (current && current !== opened) {
+    if (opened) opened.element.open = false;
     opened = current;
     current.element.open = true;
   }

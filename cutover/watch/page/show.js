@@ -122,7 +122,7 @@ class Row {
     set(this.word, !running && ["begun", "undo begun"].includes(status) ? "broken off" : word(status));
     const planned = this.step.planned;
     const took = state?.seconds ?? 0;
-    const actual = took && state.ended ? duration(took) : "";
+    const actual = state?.ended ? duration(took) : "";
     this.time.classList.toggle("late", Boolean(planned && took > planned * 1.5 && took - planned > 2));
     set(this.time, [actual, planned ? `planned ${duration(planned)}` : actual ? "" : `at most ${duration(this.step.limit)}`].filter(Boolean).join(", "));
     set(this.error, state?.error ?? "");
