@@ -29,6 +29,8 @@ from lab.setup import find_program
 from lab.world import LabError
 
 START_SECONDS = 60.0
+RESTART_SECONDS = 2.0
+"""What BOSS gets to end when it is restarted."""
 POSITION = "SELECT @@GLOBAL.gtid_binlog_pos"
 USER = ReplicationUser("replica", PASSWORD)
 LIMITS = Limits(park=5.0, fence=3.0, drain=10.0, compare=5.0, total=20.0)
@@ -162,7 +164,8 @@ class SwitchWorld:
     def restart_boss(self, side: Side) -> None:
         """The document's own way: the services are told of a database, restarted, and looked at."""
         process = self._restarted or self._processes["boss-source"]
-        _end(process)
+        # the gate goes on sending to it, as no cluster takes it out of a Service here: it would never be idle
+        _end(process, RESTART_SECONDS)
         database = self.source if side == "source" else self.target
         self._restarted = self._boss("source", self._ports["source"], database, self._redis)
         _wait("BOSS after its restart", lambda: _answers(self._ports["source"], "/readyz"))
@@ -279,11 +282,11 @@ def _wait(what: str, ready: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], seconds: float = 15.0) -> None:
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(15.0)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
