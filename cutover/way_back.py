@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cutover.actions.database import SwitchDatabase
 from cutover.history import History, Status
 from cutover.plan import NoReturn, Plan, Step, Undo
 from cutover.times import duration
@@ -23,14 +24,15 @@ def way_back(plan: Plan, history: History) -> dict[str, Any]:
     if not left:
         return _answer(possible=False, text="Nothing was begun: there is nothing to undo")
     touching = [step for step in undone if step.affects_service]
+    service = (
+        f"{_count(len(touching), 'of them affects', 'of them affect')} service."
+        if touching
+        else "None affects service."
+    )
     return _answer(
         possible=True,
-        text=f"{_count(len(undone), 'step')} would be undone, {_how_long(undone, history)}. "
-        + (
-            f"{_count(len(touching), 'of them affects', 'of them affect')} service."
-            if touching
-            else "None affects service."
-        ),
+        text=f"{_count(len(undone), 'step')} would be undone, {_how_long(undone, history)}. {service} "
+        f"{_writes(left, history)}",
         to=_ends(plan, history),
         steps=[step.id for step in reversed(undone)],
     )
@@ -46,6 +48,22 @@ def _how_long(undone: list[Step], history: History) -> str:
     ahead = sum(history.step(step.id).seconds for step in undone)
     at_most = sum(step.way_back.timeout_seconds for step in undone if isinstance(step.way_back, Undo))
     return f"which took {duration(ahead)} to do and may take {duration(at_most)} at most to undo"
+
+
+def _writes(left: list[Step], history: History) -> str:
+    """What becomes of the writes that are on the target's database alone."""
+    for step in left:
+        if isinstance(step.action, SwitchDatabase):
+            found = history.step(step.id)
+            if found.status == Status.DONE:
+                since = f"has taken writes since {found.ended[11:19]} UTC"
+            else:
+                since = "may have taken writes"
+            return (
+                f"The target's database {since}: on the way back requests wait while it is switched back, "
+                "and every write is kept, or it stops."
+            )
+    return "No write is on the target's database alone: none is lost."
 
 
 def _ends(plan: Plan, history: History) -> list[dict[str, str]]:
