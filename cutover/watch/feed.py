@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cutover.errors import CutoverError
+from cutover.errors import CutoverError, JournalError
 from cutover.history import History, add, fold
 from cutover.journal import Contents, read_further, read_journal
 from cutover.narrative import owners_of
@@ -128,13 +128,16 @@ class Feed:
         return "everything" if whole else "change", _json(data)
 
     def _read(self) -> Contents:
-        before = self._moment.contents
+        before, path = self._moment.contents, self._session.journal_path
         try:
-            return read_further(self._session.journal_path, before)
+            found = read_further(path, before)
         except CutoverError:
             if not before.records:
                 raise
-            return read_journal(self._session.journal_path)  # another journal lies there now
+            found = read_journal(path)  # another journal lies there now
+        if before.records and not found.records:
+            raise JournalError(f"the journal {path} is gone; what is shown is what it held last")
+        return found
 
     def _fold(self, contents: Contents) -> None:
         before = self._moment.contents

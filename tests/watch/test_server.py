@@ -253,3 +253,16 @@ def test_a_damaged_journal_is_said_on_the_page(
     with session.journal_path.open("ab") as file:
         file.write(b"rubbish\n")
     eventually(lambda: "damaged in record 2" in page.feed.wait(0, 0).head["error"])
+
+
+def test_a_journal_that_is_gone_is_not_a_cutover_that_was_not_begun(
+    page: Page, plan: Plan, puppet: Puppet, session: Session
+) -> None:
+    puppet.open(plan)
+    puppet.do("s1-1")
+    eventually(lambda: page.feed.wait(0, 0).head["done"] == 1)
+    session.journal_path.rename(session.journal_path.with_suffix(".kept"))
+    eventually(lambda: "is gone" in page.feed.wait(0, 0).head["error"])
+    assert page.feed.wait(0, 0).head["done"] == 1
+    session.journal_path.with_suffix(".kept").rename(session.journal_path)
+    eventually(lambda: not page.feed.wait(0, 0).head["error"])
