@@ -1,4 +1,4 @@
-"""Whole rehearsals, as `make rehearse` runs them: two side by side, each with its runner killed on the way.
+"""Rehearsals of Phase 1, as `make rehearse` runs them: two side by side, each with its runner killed.
 
 Each makes a world of its own, whether or not the tests run in one already.
 """
@@ -91,8 +91,9 @@ def folder() -> Iterator[Path]:
 
 def test_there_and_back_side_by_side_with_runners_killed(folder: Path) -> None:
     before = _tracked_changes()
-    there = _start(folder / "there", KILL="3", RATE="60", SEED="1", ENGINE="lab")
-    back = _start(folder / "back", THEN="rollback", KILL="2", RATE="60", SEED="2", ENGINE="lab")
+    shared = {"UNTIL": "phase-1", "RATE": "60", "ENGINE": "lab"}
+    there = _start(folder / "there", KILL="3", SEED="1", **shared)
+    back = _start(folder / "back", THEN="rollback", KILL="2", SEED="2", **shared)
     try:
         reports = {"succeeded": there.report(), "rolled back": back.report()}
     finally:
