@@ -62,7 +62,7 @@ class Options:
             then=choice("THEN", ("", "rollback")) or None,
             kill=int(number("KILL", 0, 0, _MOST_KILLS)),
             engine=choice("ENGINE", ("", "official", "lab")),
-            rate=number("RATE", 310, 1),
+            rate=number("RATE", 220, 1),
             seed=int(number("SEED", 1, 0)),
             ttl_divisor=int(number("LAB_TTL_DIVISOR", DEFAULT_TTL_DIVISOR, 1)),
             output=Path(environment.get("OUT") or REPOSITORY / "out").resolve(),

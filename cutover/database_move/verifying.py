@@ -32,6 +32,8 @@ def open_verification(
     try:
         verification.begin()
         verification.compare_tables()
+        # where it goes on with an earlier one, what has changed since then is known from the binlogs alone
+        verification.catch_up()
         until = time.monotonic() + _SETTLE_SECONDS
         while (left := verification.settle()) > _LEFT:
             if time.monotonic() > until:

@@ -135,6 +135,13 @@ class Verification:
                 self._check()
         self._save()
 
+    def catch_up(self, seconds: float = CAUGHT_UP_SECONDS) -> None:
+        """Collects what has changed on either server until now. Raises StepError where that takes longer."""
+        self._check()
+        sessions = self._sessions or self._open_sessions()
+        for server, changes in self._changes:
+            changes.wait_until(binlog_position(sessions[server.name]), seconds)
+
     def settle(self) -> int:
         """Looks again at the rows that wait; returns how many still do. Raises StepError."""
         self._check()
@@ -160,10 +167,7 @@ class Verification:
         self._stop_settling()
         if unfinished := [place for place, state in self._progress.items() if not state.done]:
             raise StepError(f"not all rows were compared before: {', '.join(unfinished)}")
-        self._check()
-        sessions = self._sessions or self._open_sessions()
-        for server, changes in self._changes:
-            changes.wait_until(binlog_position(sessions[server.name]), seconds)
+        self.catch_up(seconds)
         self._rechecked = self._pending.count()
         self._look_again(whole=True)
         self._schema += self._compare_counters()

@@ -30,6 +30,7 @@ from pymysqlreplication.event import HeartbeatLogEvent, RotateEvent
 from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, WriteRowsEvent
 
 LOADED_AT_ONCE = 1000
+_READ_SECONDS = 30
 WAKE_SECONDS = 0.02
 
 
@@ -213,25 +214,30 @@ class Worker:
         arrived: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
         reader = threading.Thread(target=self._read, args=(start, arrived), daemon=True)
         reader.start()
-        while not self.stop.is_set():
-            try:
-                arrival = arrived.get(timeout=WAKE_SECONDS)
-            except queue.Empty:
-                continue
-            if arrival.error is not None:
-                raise arrival.error
-            self._delay(arrival.moment + self._job.lag)
-            if self.stop.is_set():
-                return  # what was not applied is read again from the position that was told
-            self._apply(target, (arrival.event.schema, arrival.event.table), arrival.event)
-            self._status.position = arrival.position
-            self._say("running")
+        try:
+            while not self.stop.is_set():
+                try:
+                    arrival = arrived.get(timeout=WAKE_SECONDS)
+                except queue.Empty:
+                    continue
+                if arrival.error is not None:
+                    raise arrival.error
+                self._delay(arrival.moment + self._job.lag)
+                if self.stop.is_set():
+                    return  # what was not applied is read again from the position that was told
+                self._apply(target, (arrival.event.schema, arrival.event.table), arrival.event)
+                self._status.position = arrival.position
+                self._say("running")
+        finally:
+            # a thread that still runs while the interpreter ends may keep it from ending
+            self.stop.set()
+            reader.join(_READ_SECONDS)
 
     def _read(self, start: str, arrived: queue.SimpleQueue[Arrival]) -> None:
         """Reads the source's binlog without waiting for what is applied."""
         file, _, offset = start.rpartition(":")
         stream = BinLogStreamReader(
-            connection_settings={**self._job.source.arguments(), "read_timeout": 30},
+            connection_settings={**self._job.source.arguments(), "read_timeout": _READ_SECONDS},
             server_id=3_000_000_000 + os.getpid() % 1_000_000,
             blocking=True,
             resume_stream=True,

@@ -19,6 +19,7 @@ START_SECONDS = 60.0
 PASSWORD = "a-password-of-the-tests"
 """Of the accounts `owner` (all rights), `app` (what an application has) and `replica`."""
 SCHEMA = "boss"
+_USERS = ("owner", "app", "replica")
 RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES, TRIGGER, EXECUTE"
 
 
@@ -94,6 +95,10 @@ class MariaDb:
             session.execute("SET SESSION sql_log_bin = 0")
             session.execute(f"DROP DATABASE IF EXISTS {schema}")
             session.execute(f"CREATE DATABASE {schema} CHARACTER SET utf8mb4")
+            for (name,) in session.rows(
+                "SELECT User FROM mysql.user WHERE Host = '%%' AND User NOT IN %s", (_USERS,)
+            ):
+                session.execute(f"DROP USER `{name}`@'%'")
             for user in ("app", "replica"):
                 session.execute(f"ALTER USER {user}@'%' ACCOUNT UNLOCK")
             session.execute("REVOKE ALL PRIVILEGES, GRANT OPTION FROM app@'%'")

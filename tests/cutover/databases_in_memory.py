@@ -17,6 +17,10 @@ RIGHTS = [{"rights": ["INSERT"], "on": "`boss`.*", "account": "boss@%", "option"
 _PARTS = ("park_ms", "pause_ms", "fence_ms", "drain_ms", "compare_ms", "promote_ms", "let_through_ms")
 
 
+def _nothing() -> None:
+    """Nothing happens: by its name, a world is kept in a file."""
+
+
 @dataclass
 class FakeMove:
     """Implements DatabaseMove."""
@@ -30,7 +34,7 @@ class FakeMove:
     findings: list[str] = field(default_factory=list)
     fails: dict[str, StepError] = field(default_factory=dict)
     """What the next call of a method ends with, by its name."""
-    during_switch: Callable[[], None] = lambda: None
+    during_switch: Callable[[], None] = _nothing
     left_on_source: list[Connection] = field(default_factory=list)
     parts: Mapping[str, float] = field(
         default_factory=lambda: {**dict.fromkeys(_PARTS, 1.5), "lag_ms_at_fence": 3.5}
