@@ -72,7 +72,7 @@ def test_each_fault_is_named_with_a_way_on_and_the_night_ends_well(tmp_path: Pat
     assert seen["killed"]["code"] == -9
     for overcome in ("a rate limit", "a skipped object, then", "to the end", "and back", "audit"):
         assert seen[overcome]["code"] == 0, seen[overcome]["printed"][-3000:]
-    assert "outcome: succeeded" in seen["to the end"]["printed"]
+    assert "outcome: reached verify" in seen["to the end"]["printed"]
     assert "outcome: rolled back" in seen["and back"]["printed"]
     assert seen["differences"] == []
 
