@@ -14,7 +14,7 @@ HALTED, UNDONE, STOPPED = 4, 5, 7
 TO_PREPARE, TO_MOVE, TO_CONNECT = (f"run --to {stage}" for stage in ("prepare", "move", "connect"))
 STOPS = {
     "a cluster that does not answer": (HALTED, "preflight", ("truewatch-2 does not answer at",), TO_PREPARE),
-    "a refused credential": (HALTED, "preflight", ("Authentication error",), TO_PREPARE),
+    "a refused credential": (HALTED, "adopt-records", ("Authentication error",), TO_PREPARE),
     "a skipped object": (
         HALTED,
         "move-objects",
