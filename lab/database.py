@@ -11,6 +11,7 @@ import json
 import secrets
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ pid_file = {folder}/mariadb.pid
 # of its own: at its start a server removes temporary tables there, also those of other servers
 tmpdir = {folder}/tmp
 init_file = {init}
-bind_address = 0.0.0.0
+bind_address = {address}
 port = {port}
 skip_name_resolve = ON
 default_time_zone = +00:00
@@ -49,17 +50,16 @@ innodb_log_file_size = 32M
 # durable as the managed service is: a commit that was answered survives a crash
 innodb_flush_log_at_trx_commit = 1
 sync_binlog = 1
-# for replication to the new cloud
-server_id = 30
+# for replication from one cloud to the other
+server_id = {server_id}
 log_bin = {data}/binlog
 binlog_format = ROW
 binlog_row_image = FULL
 gtid_strict_mode = ON
 log_slave_updates = ON
 binlog_expire_logs_seconds = 86400
-{tls}
+{further}
 """
-_TLS = "ssl_cert = {certificate}\nssl_key = {key}\n"
 _APPLICATION_RIGHTS = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES, CREATE TEMPORARY TABLES, "
     "LOCK TABLES, CREATE VIEW, SHOW VIEW, TRIGGER, EXECUTE, CREATE ROUTINE, ALTER ROUTINE"
@@ -115,6 +115,84 @@ class Login:
         return path
 
 
+class ManagedServer:
+    """What a cloud's managed MySQL is in the lab: a MariaDB that a process of the supervisor serves."""
+
+    def __init__(self, process: str, host: str, supervisor: Supervisor, tools: Tools, folder: Path) -> None:
+        """`process`: its name for the supervisor; `folder`: where its data is kept, made by `start`."""
+        self._process = process
+        self._host = host
+        self._supervisor = supervisor
+        self._tools = tools
+        self._folder = folder.resolve()
+        self._socket = self._folder / "mariadb.sock"
+        self.operator = Login(
+            "localhost", PORT, SCHEMA, "root", secrets.token_urlsafe(18), unix_socket=str(self._socket)
+        )
+        """The cloud's own access, by a socket that every host of the lab sees: for the lab's judge."""
+
+    def start(
+        self,
+        *,
+        address: str,
+        server_id: int,
+        tls: Tls | None,
+        statements: Iterable[str],
+        options: Iterable[str] = (),
+    ) -> None:
+        """Installs the data directory if it is absent, and starts the server. Raises LabError.
+
+        Args:
+            address: where it listens.
+            statements: what it runs before it accepts anybody, without a word of that in its binlog.
+            options: further lines of its configuration.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self._folder / "tmp").mkdir(exist_ok=True, mode=0o700)
+        data = self._folder / "data"
+        if not data.exists():
+            _install(self._tools, data)
+        first = (
+            "SET SESSION sql_log_bin = 0",  # accounts are the cloud's own and no part of what is replicated
+            f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{self.operator.password}'",
+        )
+        init = self._folder / "init.sql"
+        init.touch(mode=0o600)
+        init.write_text("".join(f"{each};\n" for each in (*first, *statements)), encoding="utf-8")
+        certificate = (f"ssl_cert = {tls.certificate}", f"ssl_key = {tls.key}") if tls else ()
+        configuration = self._folder / "mariadb.cnf"
+        configuration.write_text(
+            _CONFIGURATION.format(
+                data=data,
+                socket=self._socket,
+                folder=self._folder,
+                init=init,
+                address=address,
+                port=PORT,
+                server_id=server_id,
+                further="\n".join((*options, *certificate)),
+            ),
+            encoding="utf-8",
+        )
+        self._supervisor.start(
+            self._process,
+            [str(self._tools.mariadbd), f"--defaults-file={configuration}"],
+            host=self._host,
+            ready=self._answers,
+        )
+
+    def stop(self) -> None:
+        """Ends the server; its data stays."""
+        self._supervisor.stop(self._process, grace=15.0)
+
+    def _answers(self) -> bool:
+        try:
+            connect(self.operator).close()
+        except (pymysql.MySQLError, OSError):
+            return False
+        return True
+
+
 class HuaweiDatabase:
     """The managed database of the old cloud. Passwords are new in each lab."""
 
@@ -123,11 +201,8 @@ class HuaweiDatabase:
     ) -> None:
         """`folder`: where the data and the passwords of this database are kept, made by `start`."""
         self._world = world
-        self._supervisor = supervisor
-        self._tools = tools
-        self._folder = folder.resolve()
+        self._server = ManagedServer(PROCESS, DATABASE_HOST, supervisor, tools, folder)
         self._tls = tls
-        self._socket = self._folder / "mariadb.sock"
         self._uplinked = False
         self._bound = False
         self._admitted: set[str] = set()
@@ -135,40 +210,16 @@ class HuaweiDatabase:
         self.application = Login(DATABASE_NAME, PORT, SCHEMA, "boss", secrets.token_urlsafe(18), ca=ca)
         self.corestone = Login(DATABASE_NAME, PORT, CORESTONE, "corestone", secrets.token_urlsafe(18), ca=ca)
         self.administrator = Login(DATABASE_INTERNAL, PORT, SCHEMA, "root", secrets.token_urlsafe(18), ca=ca)
-        self.operator = Login(
-            "localhost", PORT, SCHEMA, "root", secrets.token_urlsafe(18), unix_socket=str(self._socket)
-        )
-        """The cloud's own access, by a socket that every host of the lab sees: for the lab's judge."""
+        self.operator = self._server.operator
 
     def start(self) -> None:
         """Installs the data directory if it is absent, and starts the server. Raises LabError."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self._folder / "tmp").mkdir(exist_ok=True, mode=0o700)
-        data = self._folder / "data"
-        if not data.exists():
-            install(self._tools, data)
-        tls = _TLS.format(certificate=self._tls.certificate, key=self._tls.key) if self._tls else ""
-        init = self._folder / "init.sql"
-        init.touch(mode=0o600)
-        init.write_text(self._accounts(), encoding="utf-8")
-        configuration = self._folder / "mariadb.cnf"
-        configuration.write_text(
-            _CONFIGURATION.format(
-                data=data, socket=self._socket, folder=self._folder, init=init, port=PORT, tls=tls
-            ),
-            encoding="utf-8",
-        )
         self._world.nft(DATABASE_HOST, _SECURITY_GROUP)
-        self._supervisor.start(
-            PROCESS,
-            [str(self._tools.mariadbd), f"--defaults-file={configuration}"],
-            host=DATABASE_HOST,
-            ready=self._answers,
-        )
+        self._server.start(address="0.0.0.0", server_id=30, tls=self._tls, statements=self._accounts())
 
     def stop(self) -> None:
         """Ends the server; its data stays."""
-        self._supervisor.stop(PROCESS, grace=15.0)
+        self._server.stop()
 
     def bind_eip(self) -> None:
         """Gives the database its public address; does nothing if it has it. Nobody is admitted on it yet."""
@@ -203,27 +254,16 @@ class HuaweiDatabase:
     def _change_admitted(self, verb: str, address: str) -> None:
         self._world.nft(DATABASE_HOST, f"{verb} element ip security_group admitted {{ {address} }}")
 
-    def _accounts(self) -> str:
-        """What the server runs before it accepts anybody; one statement a line."""
-        administrator, operator = self.administrator, self.operator
-        statements = [
-            "SET SESSION sql_log_bin = 0",  # accounts are the cloud's own and no part of what is replicated
-            f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{operator.password}'",
+    def _accounts(self) -> list[str]:
+        administrator = self.administrator
+        return [
             *(statement for login in (self.application, self.corestone) for statement in _schema(login)),
             f"CREATE OR REPLACE USER '{administrator.user}'@'%' IDENTIFIED BY '{administrator.password}'",
             f"GRANT {ADMINISTRATOR_RIGHTS} ON *.* TO '{administrator.user}'@'%' WITH GRANT OPTION",
         ]
-        return "".join(f"{statement};\n" for statement in statements)
-
-    def _answers(self) -> bool:
-        try:
-            connect(self.operator).close()
-        except (pymysql.MySQLError, OSError):
-            return False
-        return True
 
 
-def install(tools: Tools, data: Path) -> None:
+def _install(tools: Tools, data: Path) -> None:
     """Makes an empty data directory. Raises LabError."""
     command = [
         str(tools.mariadb_install_db),

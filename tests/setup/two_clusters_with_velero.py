@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
+from lab.kubernetes.control_plane import ControlPlane
+from lab.velero import NAMESPACE
+from tests.setup.clusters import two_clusters
 
-from lab import topology
-from lab.kubernetes.control_plane import ClusterSpec, ControlPlane
-from lab.setup import find_tools
-from lab.supervisor import Supervisor
-from lab.topology import Place
-from lab.velero import NAMESPACE, Storage, start_velero
-from lab.world import World
-
-STORAGE = Storage(
-    "backups",
-    f"http://{topology.AWS_API}:{topology.AWS_API_PORT}",
-    "ap-southeast-1",
-    "lab-access-key",
-    "lab-secret-key",
-)
 MOVED = "billing-guance-intl"
 MODIFIERS = """
 version: v1
@@ -124,41 +109,8 @@ def move(source: ControlPlane, target: ControlPlane) -> dict[str, Any]:
 
 def main(folder: Path) -> None:
     """Start all that it takes, and stop it."""
-    world = World(folder)
-    topology.build(world)
-    supervisor = Supervisor(world)
-    tools = find_tools()
-
-    def cluster(place: Place) -> ControlPlane:
-        spec = ClusterSpec(place.host, place.host, place.node, place.api)
-        plane = ControlPlane(spec, tools, world, supervisor, folder)
-        plane.start()
-        return plane
-
-    def listens() -> bool:
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            return probe.connect_ex((topology.AWS_API, topology.AWS_API_PORT)) == 0
-
-    def velero(plane: ControlPlane) -> None:
-        start_velero(plane, tools, supervisor, STORAGE)
-
-    try:
-        aws = [sys.executable, "-m", "lab.aws", "--host", topology.AWS_API]
-        options = ["--port", str(topology.AWS_API_PORT), "--elastic-ips", topology.ELASTIC_IPS]
-        supervisor.start("aws-api", [*aws, *options], ready=listens)
-        keys = {"aws_access_key_id": STORAGE.access_key, "aws_secret_access_key": STORAGE.secret_key}
-        s3 = boto3.client("s3", endpoint_url=STORAGE.endpoint, region_name=STORAGE.region, **keys)
-        s3.create_bucket(
-            Bucket=STORAGE.bucket, CreateBucketConfiguration={"LocationConstraint": STORAGE.region}
-        )
-        with ThreadPoolExecutor() as pool:
-            source, target = pool.map(cluster, (topology.HUAWEI, topology.AWS))
-            list(pool.map(velero, (source, target)))
+    with two_clusters(folder, velero=True) as (source, target):
         print(json.dumps(move(source, target)))
-        supervisor.check()
-    finally:
-        supervisor.stop_all()
 
 
 if __name__ == "__main__":

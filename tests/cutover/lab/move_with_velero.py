@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import yaml
-from kubernetes.config import kube_config
 
 from cutover.actions.move_objects import MoveObjects
-from cutover.clock import SystemClock
-from cutover.clusters import KubernetesCluster
 from cutover.conditions.objects_arrived import ObjectsArrived
 from cutover.conditions.velero_ready import VeleroReady
 from cutover.context import Context
 from cutover.errors import StepError
 from cutover.web import HttpsClient
-from lab import topology
-from lab.kubernetes.control_plane import ClusterSpec, ControlPlane, write_kubeconfig
-from lab.setup import find_tools
-from lab.supervisor import Supervisor
-from lab.topology import Place
-from lab.velero import Storage, start_velero
-from lab.world import World as LabWorld
-from stacks.settings import Environment, VeleroMove, VeleroSettings
-from tests.cutover.conftest import filled_settings
-from tests.cutover.world import World
+from lab.kubernetes.control_plane import ControlPlane
+from stacks.settings import VeleroMove, VeleroSettings
+from tests.cutover.lab.real_clusters import context_of
+from tests.setup.clusters import two_clusters
 
-STORAGE = Storage(
-    "backups",
-    f"http://{topology.AWS_API}:{topology.AWS_API_PORT}",
-    "ap-southeast-1",
-    "lab-access-key",
-    "lab-secret-key",
-)
 MOVE = VeleroMove.model_validate(
     {
         "namespaces": [{"name": "billing"}, {"name": "middleware", "only": ["redis-basis"]}],
@@ -71,60 +50,6 @@ spec: {policyName: no-late-entry, validationActions: [Deny]}
 """
 
 
-@contextmanager
-def two_clusters(folder: Path) -> Iterator[tuple[ControlPlane, ControlPlane]]:
-    """Both clouds' clusters with Velero beside them, storing into one bucket."""
-    world = LabWorld(folder)
-    topology.build(world)
-    supervisor = Supervisor(world)
-    tools = find_tools()
-
-    def cluster(place: Place) -> ControlPlane:
-        spec = ClusterSpec(place.host, place.host, place.node, place.api)
-        plane = ControlPlane(spec, tools, world, supervisor, folder)
-        plane.start()
-        return plane
-
-    def listens() -> bool:
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            return probe.connect_ex((topology.AWS_API, topology.AWS_API_PORT)) == 0
-
-    try:
-        aws = [sys.executable, "-m", "lab.aws", "--host", topology.AWS_API]
-        options = ["--port", str(topology.AWS_API_PORT), "--elastic-ips", topology.ELASTIC_IPS]
-        supervisor.start("aws-api", [*aws, *options], ready=listens)
-        keys = {"aws_access_key_id": STORAGE.access_key, "aws_secret_access_key": STORAGE.secret_key}
-        s3 = boto3.client("s3", endpoint_url=STORAGE.endpoint, region_name=STORAGE.region, **keys)
-        s3.create_bucket(
-            Bucket=STORAGE.bucket, CreateBucketConfiguration={"LocationConstraint": STORAGE.region}
-        )
-        with ThreadPoolExecutor() as pool:
-            source, target = pool.map(cluster, (topology.HUAWEI, topology.AWS))
-            list(pool.map(lambda each: start_velero(each, tools, supervisor, STORAGE), (source, target)))
-        yield source, target
-        supervisor.check()
-    finally:
-        supervisor.stop_all()
-
-
-def context_of(folder: Path, clusters: tuple[ControlPlane, ControlPlane]) -> Context:
-    """A step's context with the real clusters; everything else is in memory."""
-    path = folder / "kubeconfig"
-    write_kubeconfig(path, clusters)
-    kube_config.KUBE_CONFIG_DEFAULT_LOCATION = str(path)  # the variable was read at the import
-    environment = Environment.model_validate(filled_settings())
-    clock = SystemClock()
-    real = {
-        side: KubernetesCluster(plane.spec.name, 10, clock)
-        for side, plane in zip(("source", "target"), clusters, strict=True)
-    }
-    context = World(environment).context()
-    return replace(
-        context, clusters=real, web=HttpsClient(), clock=clock, say=lambda text: print(text, file=sys.stderr)
-    )
-
-
 def attempt(context: Context) -> dict[str, Any]:
     """Moves, and compares; what is found or why it stopped."""
     action = MoveObjects(move=MOVE, velero=VeleroSettings(), seconds=180)
@@ -152,9 +77,9 @@ def names(cluster: ControlPlane, namespace: str) -> list[str]:
 def main(folder: Path) -> None:
     """Every case in one world: starting it takes most of the time."""
     seen: dict[str, Any] = {}
-    with two_clusters(folder) as (source, target):
+    with two_clusters(folder, velero=True) as (source, target):
         source.kubectl("apply", "-f", "-", stdin=OBJECTS.read_text())
-        context = context_of(folder, (source, target))
+        context = replace(context_of(folder, (source, target), call_seconds=10), web=HttpsClient())
         seen["ready"] = VeleroReady("velero", 60).hold(context)
         before = {
             each: source.kubectl("get", each, "-A", "-o", "yaml") for each in ("deployments", "cronjobs")

@@ -7,13 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from kubernetes.config import kube_config
 
 from cutover.actions.schedules import (
     CRON_JOBS,
@@ -24,63 +20,16 @@ from cutover.actions.schedules import (
 )
 from cutover.callers import objects
 from cutover.callers.find import find_callers
-from cutover.clock import SystemClock
-from cutover.clusters import KubernetesCluster
 from cutover.context import Context
 from cutover.errors import StepError
 from cutover.ports import Cluster
-from lab import topology
-from lab.kubernetes.control_plane import ClusterSpec, ControlPlane, write_kubeconfig
-from lab.setup import find_tools
-from lab.supervisor import Supervisor
-from lab.topology import Place
-from lab.world import World as LabWorld
-from stacks.settings import Environment
-from tests.cutover.conftest import filled_settings
+from tests.cutover.lab.real_clusters import context_of
 from tests.cutover.objects import cron_job, manifest, workload
-from tests.cutover.world import World
+from tests.setup.clusters import two_clusters
 
 NAMESPACE = "billing-guance-intl"
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 INSIDE = f"webportal.{NAMESPACE}.svc.cluster.local"
-
-
-@contextmanager
-def two_clusters(folder: Path) -> Iterator[tuple[ControlPlane, ControlPlane]]:
-    """Both clouds' clusters, without nodes."""
-    world = LabWorld(folder)
-    topology.build(world)
-    supervisor = Supervisor(world)
-    tools = find_tools()
-
-    def cluster(place: Place) -> ControlPlane:
-        spec = ClusterSpec(place.host, place.host, place.node, place.api)
-        plane = ControlPlane(spec, tools, world, supervisor, folder)
-        plane.start()
-        return plane
-
-    try:
-        with ThreadPoolExecutor() as pool:
-            source, target = pool.map(cluster, (topology.HUAWEI, topology.AWS))
-        yield source, target
-        supervisor.check()
-    finally:
-        supervisor.stop_all()
-
-
-def context_of(folder: Path, clusters: tuple[ControlPlane, ControlPlane]) -> Context:
-    """A step's context with the real clusters; everything else is in memory."""
-    path = folder / "kubeconfig"
-    write_kubeconfig(path, clusters)
-    kube_config.KUBE_CONFIG_DEFAULT_LOCATION = str(path)  # the variable was read at the import
-    environment = Environment.model_validate(filled_settings())
-    clock = SystemClock()
-    real = {
-        side: KubernetesCluster(plane.spec.name, 30, clock)
-        for side, plane in zip(("source", "target"), clusters, strict=True)
-    }
-    context = World(environment).context()
-    return replace(context, clusters=real, clock=clock, say=lambda text: print(text, file=sys.stderr))
 
 
 @contextmanager
@@ -228,7 +177,7 @@ def callers(context: Context) -> list[list[str]]:
 def main(folder: Path) -> None:
     """Prints what was seen, in one line."""
     with two_clusters(folder) as clusters:
-        context = context_of(folder, clusters)
+        context = context_of(folder, clusters, call_seconds=30)
         for cluster in context.clusters.values():
             for name in (NAMESPACE, "ops-tools"):
                 namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
