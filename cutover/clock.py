@@ -34,3 +34,11 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """See Clock."""
         time.sleep(seconds)
+
+
+class BootClock(SystemClock):
+    """The machine's clock, whose seconds go on while the machine sleeps: others count a lease too."""
+
+    def monotonic(self) -> float:
+        """See Clock."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)

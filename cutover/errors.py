@@ -19,6 +19,10 @@ class LeaseError(CutoverError):
     """Somebody else runs a cutover of this environment, or the lease cannot be kept."""
 
 
+class TableError(CutoverError):
+    """The table that holds a team's lease and journals cannot be asked, or holds what was not expected."""
+
+
 class StepError(CutoverError):
     """A step cannot go on: a gate, an effect or a check of it failed. The text says what was found."""
 

@@ -17,7 +17,7 @@ from cutover.context import Context
 from cutover.errors import PlanError, StepError
 from cutover.history import History, fold
 from cutover.journal import Contents, Journal, read_journal
-from cutover.lease import LocalLease, is_held
+from cutover.lease import Lease, LocalLease
 from cutover.plan import Plan, check_plan
 from cutover.plans import build_plan
 from cutover.ports import Approval, KeyStore
@@ -99,7 +99,11 @@ class Session:
 
     def running(self) -> bool:
         """Whether a runner is at work."""
-        return is_held(self.lease_path)
+        return self.lease().held()
+
+    def lease(self, last_epoch: int = 0) -> Lease:
+        """The environment's lease; `last_epoch`: the highest that the journal knows."""
+        return LocalLease(self.lease_path, self.clock, last_epoch)
 
     def approve(self, plan: Plan, step: str, by: str, note: str, asked: str | None = None) -> Approval:
         """Leaves a person's word for the runner. `asked`: the digest of what they were shown.
@@ -132,7 +136,7 @@ class Session:
         """
         before = self.contents()
         last = max((record.epoch for record in before.records), default=0)
-        with LocalLease(self.lease_path, self.clock, last) as lease:
+        with self.lease(last) as lease:
             journal = Journal(self.journal_path, lease.epoch, self.clock)
             try:
                 _open(journal, plan, adopt=adopt)

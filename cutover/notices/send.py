@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from cutover.lease import CHILD_MARK
+from cutover.children import CHILD_MARK
 from cutover.notices.happenings import Happening
 from stacks.settings.notices import CommandNotice, EmailNotice, Notice, WebhookNotice
 

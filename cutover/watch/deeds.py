@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from cutover.errors import CutoverError, PlanError
-from cutover.lease import holder_here
 from cutover.plan import Plan
 from cutover.session import Session
 from cutover.way_back import way_back
@@ -83,10 +82,9 @@ class Deeds:
 
     def _stop_runner(self) -> None:
         """As by one Ctrl-C."""
-        path = self._session.lease_path
         if not self._session.running():
             return
-        pid = holder_here(path)
+        pid = self._session.lease().holder_here()
         if pid is None:
             raise PlanError("the runner is not one of this machine, or another user's: stop it with Ctrl-C")
         self._say("waiting until the runner has stopped at a safe point")

@@ -1,11 +1,12 @@
 """Operations that moto lacks, by service. Each keeps botocore's shapes and AWS's errors."""
 
-from lab.aws.fakes import corrections, dms, eks, elasticache
+from lab.aws.fakes import corrections, dms, dynamodb, eks, elasticache
 
 
 def install() -> None:
     """Add them to moto's services in this process; doing it again changes nothing."""
     eks.install()
     dms.install()
+    dynamodb.install()
     elasticache.install()
     corrections.install()
