@@ -55,6 +55,14 @@ class Held(Section):
     max_ms: float
 
 
+class Refused(Section):
+    """What failed while the database was switched by restarts, which refuses writes; part of `failed`."""
+
+    failed: int
+    unknown_outcome: int
+    seconds: float
+
+
 class Percentiles(Section):
     """In milliseconds; None where nothing was measured."""
 
@@ -87,6 +95,7 @@ class Traffic(Section):
     reads_failed: int
     unknown_outcome: int
     held: Held
+    refused: Refused | None = None
     writes_acknowledged: int
     writes_lost: int
     writes_duplicated: int

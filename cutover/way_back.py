@@ -59,8 +59,9 @@ def _writes(left: list[Step], history: History) -> str:
                 since = f"has taken writes since {found.ended[11:19]} UTC"
             else:
                 since = "may have taken writes"
+            meanwhile = "requests wait" if step.action.parks else "writes are refused"
             return (
-                f"The target's database {since}: on the way back requests wait while it is switched back, "
+                f"The target's database {since}: on the way back {meanwhile} while it is switched back, "
                 "and every write is kept, or it stops."
             )
     return "No write is on the target's database alone: none is lost."

@@ -28,6 +28,8 @@ class Options:
     rate: float
     """Requests a second."""
     seed: int
+    switch: str
+    """How the database is switched, `armed` or `restart`; nothing: as the settings say."""
     ttl_divisor: int
     output: Path
     keep: bool
@@ -64,6 +66,7 @@ class Options:
             engine=choice("ENGINE", ("", "official", "lab")),
             rate=number("RATE", 220, 1),
             seed=int(number("SEED", 1, 0)),
+            switch=choice("SWITCH", ("", "armed", "restart")),
             ttl_divisor=int(number("LAB_TTL_DIVISOR", DEFAULT_TTL_DIVISOR, 1)),
             output=Path(environment.get("OUT") or REPOSITORY / "out").resolve(),
             keep=bool(environment.get("KEEP")),

@@ -60,11 +60,16 @@ class Scene:
         self.engine = ""
         self._progress = progress
 
-    def set_up(self, engine: str) -> None:
-        """Copy the project with the lab's addresses and bring every stack up on `engine`. Raises LabError."""
+    def set_up(self, engine: str, *, switch: str = "") -> None:
+        """Copy the project with the lab's addresses and bring every stack up on `engine`. Raises LabError.
+
+        `switch`: how the database is switched; nothing: as the settings say.
+        """
         self.engine = self.clouds.use_engine(engine)
         self._progress(f"engine: the {self.engine} pulumi")
         overlay = self.clouds.overlay(REPOSITORY / f"Pulumi.{ENVIRONMENT}.yaml")
+        if switch:
+            overlay = {**overlay, ("cutover", "database_switch"): switch}
         for line in ("the lab's addresses over the settings of a copy:", *describe(overlay)):
             self._progress(line)
         copy_project(REPOSITORY, self.project, ENVIRONMENT, overlay)

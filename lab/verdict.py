@@ -35,10 +35,11 @@ def look(clouds: Clouds, moved: Moved) -> Before:
 
 def wrong_traffic(traffic: Mapping[str, Any]) -> Iterator[str]:
     """What clients saw and should not have."""
+    refused = traffic["refused"] or {}
     for name in ("failed", "reads_failed", "unknown_outcome", "writes_lost", "writes_duplicated"):
-        if traffic[name]:
-            yield f"{traffic[name]} {name.replace('_', ' ')}"
-    if traffic["stale_clients"]["failed"]:
+        if count := traffic[name] - refused.get(name, 0):
+            yield f"{count} {name.replace('_', ' ')}"
+    if not refused and traffic["stale_clients"]["failed"]:
         yield f"{traffic['stale_clients']['failed']} failed requests of clients that never resolve again"
 
 
@@ -123,6 +124,11 @@ def summary(traffic: Mapping[str, Any]) -> Iterator[str]:
     latency, gap, stale = traffic["latency_ms"], traffic["write_gap_ms"], traffic["stale_clients"]
     requests, failed, reads_failed = traffic["requests"], traffic["failed"], traffic["reads_failed"]
     yield f"requests {requests}, failed {failed}, of these reads {reads_failed}"
+    if refused := traffic["refused"]:
+        yield (
+            f"while services were restarted, {refused['seconds']} s: {refused['failed']} failed, "
+            f"of these {refused['unknown_outcome']} with an unknown outcome"
+        )
     yield (
         f"writes acknowledged {traffic['writes_acknowledged']}, lost {traffic['writes_lost']}, "
         f"duplicated {traffic['writes_duplicated']}, outcome unknown {traffic['unknown_outcome']}"

@@ -137,6 +137,9 @@ class VerifyAhead(Look):
 class SwitchDatabase(Action):
     """Park, fence, drain, compare, promote, let through; on the way back the same in the other direction."""
 
+    parks: bool = True
+    """Whether requests wait at a gate meanwhile; else those that write are refused until pods restart."""
+
     @property
     def needs(self) -> tuple[str, ...]:
         """See Action."""
@@ -144,6 +147,12 @@ class SwitchDatabase(Action):
 
     def describe(self) -> str:
         """See Action."""
+        if not self.parks:
+            return (
+                "pause the committers, fence the source's database, wait until the target's has everything, "
+                "compare what changed last, and let the target's take writes; requests that write are "
+                "refused from the fence on until the services have been restarted"
+            )
         return (
             "hold requests at the gate, let those in flight end, pause the committers, fence the source's "
             "database, wait until the target's has everything, compare what changed last, let the target's "
@@ -172,7 +181,7 @@ class SwitchDatabase(Action):
         return {
             "replication": {"kind": kind.forward if kind else "", **done.parts_ms},
             "verification": dict(done.verification),
-            "parked": list(done.parked),
+            "parked" if self.parks else "refused": list(done.parked),
             "left_at": done.position,
             "began_at": done.began_at,
         }
@@ -184,7 +193,7 @@ class SwitchDatabase(Action):
         back = context.move().switch_back(context.facts.recall(RIGHTS), context.say)
         return {
             "replication": dict(back.parts_ms),
-            "parked": list(back.parked),
+            "parked" if self.parks else "refused": list(back.parked),
             "rollback": {"writes_on_target": back.writes_on_target, "kept": back.kept},
         }
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from components.traffic_gate import FOLDER, NAME, RUNTIME_PORT
-from cutover.gate import GateInstance, Gates, PodChannel
+from cutover.gate import GateInstance, Gates, NoGates, PodChannel
 from cutover.ports import Cluster, ObjectKind
 from stacks.settings import Environment
 
@@ -23,8 +23,10 @@ def bridge(port: int = RUNTIME_PORT) -> tuple[str, ...]:
     return ("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 & exec cat >&3")
 
 
-def open_gates(cluster: Cluster, environment: Environment) -> Gates:
-    """All instances of the gate that run. Raises StepError, also where there is none."""
+def open_gates(cluster: Cluster, environment: Environment) -> Gates | NoGates:
+    """All instances of the gate; a switch by restarts has none. Raises StepError where one is missing."""
+    if environment.cutover.database_switch == "restart":
+        return NoGates()
     namespaces = dict.fromkeys(domain.service.partition("/")[0] for domain in environment.domains)
     return Gates(
         [

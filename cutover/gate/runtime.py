@@ -158,6 +158,30 @@ class GateInstance:
         return data.removesuffix(_PROMPT).decode()
 
 
+class NoGates:
+    """Where nothing can hold requests: they meet the fence, and those that write are refused."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def states(self) -> tuple[GateState, ...]:
+        """See Gates."""
+        return ()
+
+    def park(self, seconds: float) -> float:  # noqa: ARG002 - the interface of Gates
+        """Nothing is held: 0 ms."""
+        return 0.0
+
+    def let_through(self, side: Side) -> float:  # noqa: ARG002 - the interface of Gates
+        """Nothing was held: 0 ms."""
+        return 0.0
+
+
 class Gates:
     """All instances of the gate, driven as one."""
 

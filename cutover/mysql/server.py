@@ -17,6 +17,7 @@ from cutover.errors import StepError
 
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 60.0
+_SHORTEST_SECONDS = 0.1
 _SHOWN_CHARACTERS = 200
 _LOST = (CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR)
 _REFUSED = (ER.OPTION_PREVENTS_STATEMENT, 1836)
@@ -196,8 +197,13 @@ class Session:
         """Asks for a sign of life, without connecting anew."""
         self.value("SELECT 1")
 
+    def allow(self, seconds: float) -> None:
+        """How long a statement may take from now on; one without an answer by then costs the connection."""
+        connection: Any = self._connection
+        connection._read_timeout = connection._write_timeout = max(seconds, _SHORTEST_SECONDS)
+
     def abort(self) -> None:
-        """Cuts the connection, from another thread too: a statement that waits for its answer fails."""
+        """Cuts the connection without a word to the server."""
         connection: Any = self._connection
         connection._force_close()
 

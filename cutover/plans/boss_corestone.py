@@ -19,6 +19,7 @@ from cutover.plans.prepare import prepare
 from cutover.plans.quiesce import quiesce
 from cutover.plans.replicate import arm, replicate
 from cutover.plans.switch import switch
+from cutover.plans.switch_by_restart import switch_by_restart
 from cutover.plans.switch_database import settle, switch_database
 from cutover.plans.verify import verify
 from stacks.settings import Environment
@@ -53,11 +54,10 @@ def _phase_2(parts: Parts) -> tuple[Stage, ...]:
     settings = parts.environment.replication
     if settings is None:
         return ()
+    armed = parts.environment.cutover.database_switch == "armed"
     return (
         replicate(parts, settings),
-        arm(parts),
-        switch_database(parts),
-        settle(parts),
+        *((arm(parts), switch_database(parts), settle(parts)) if armed else (switch_by_restart(parts),)),
         validate(parts),
         decommission(parts),
     )

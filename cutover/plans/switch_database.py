@@ -16,26 +16,12 @@ from cutover.plans.replicate import gate_expected, gate_flip, gates_ready, servi
 
 def switch_database(parts: Parts) -> Stage:
     """The stage; a breach of its limits undoes it by itself, and keeps every write."""
-    cutover = parts.environment.cutover
-    jobs = parts.limits.jobs_end + MARGIN_SECONDS
-    config_maps = dict.fromkeys(
-        f"{entry.namespace}/{entry.config_map}" for entry in parts.environment.config_entries
-    )
     return Stage(
         id="switch-database",
         title="The target's database serves",
         phase=PHASE_2,
         steps=(
-            Step(
-                id="hold-schedules",
-                title="Hold the schedules",
-                owner=OPERATOR,
-                affects_service=False,
-                reason="a job that runs while the source is fenced would fail in the middle",
-                action=HoldSchedules(seconds=parts.limits.jobs_end),
-                way_back=Undo(timeout_seconds=jobs),
-                timeout_seconds=jobs,
-            ),
+            hold_schedules(parts),
             Step(
                 id="switch-database",
                 title="Switch the database while requests wait",
@@ -52,85 +38,148 @@ def switch_database(parts: Parts) -> Stage:
                 ),
                 timeout_seconds=parts.limits.database_copy,
             ),
-            Step(
-                id="replicate-back",
-                title="Let the source follow the target",
-                owner=OPERATOR,
-                affects_service=False,
-                reason="from the first write on the target on, it is the way back that keeps them all",
-                action=ReplicateBack(),
-                way_back=CHANGES_NOTHING,
-                timeout_seconds=MARGIN_SECONDS * 3,
+            replicate_back(),
+            services_back(parts),
+            database_by_rds(parts, gate=True),
+            resume_schedules(parts),
+            soak_database(parts),
+        ),
+    )
+
+
+def hold_schedules(parts: Parts) -> Step:
+    """The step before the switch."""
+    jobs = parts.limits.jobs_end + MARGIN_SECONDS
+    return Step(
+        id="hold-schedules",
+        title="Hold the schedules",
+        owner=OPERATOR,
+        affects_service=False,
+        reason="a job that runs while the source is fenced would fail in the middle",
+        action=HoldSchedules(seconds=parts.limits.jobs_end),
+        way_back=Undo(timeout_seconds=jobs),
+        timeout_seconds=jobs,
+    )
+
+
+def replicate_back() -> Step:
+    """The step after the switch."""
+    return Step(
+        id="replicate-back",
+        title="Let the source follow the target",
+        owner=OPERATOR,
+        affects_service=False,
+        reason="from the first write on the target on, it is the way back that keeps them all",
+        action=ReplicateBack(),
+        way_back=CHANGES_NOTHING,
+        timeout_seconds=MARGIN_SECONDS * 3,
+    )
+
+
+def services_back(parts: Parts) -> Step:
+    """The step that acts on the way back alone, after `database-by-rds` was undone."""
+    return Step(
+        id="services-back",
+        title="On the way back: let the services run on the source's database again",
+        owner=OPERATOR,
+        affects_service=False,
+        reason="a rollback undoes the last step first: the settings that it needs are back by then",
+        action=RestartOnTheWayBack(workloads=parts.serving),
+        way_back=Undo(
+            checks=parts.ready("target", parts.serving),
+            timeout_seconds=parts.limits.pods_ready * 2,
+        ),
+        timeout_seconds=MARGIN_SECONDS,
+    )
+
+
+def database_by_rds(parts: Parts, *, gate: bool) -> Step:
+    """The step that brings the ConfigMaps, and the gate's side where there is one, in line."""
+    config_maps = dict.fromkeys(
+        f"{entry.namespace}/{entry.config_map}" for entry in parts.environment.config_entries
+    )
+    gates = tuple(
+        Expected(type="ConfigMap", name=f"{name}/{GATE}", operations=UPDATES, back=UPDATES)
+        for name in parts.served_namespaces
+    )
+    return Step(
+        id="database-by-rds",
+        title="Bring the stacks in line: pods that start use the target's database",
+        owner=OPERATOR,
+        affects_service=False,
+        fulfils=("2.2.update",),
+        action=FlipStack(
+            stack="target",
+            flips=(
+                Flip(key="database", forward="target", back="eip"),
+                *((Flip(key="gate_side", forward="target", back="source"),) if gate else ()),
             ),
-            Step(
-                id="services-back",
-                title="On the way back: let the services run on the source's database again",
-                owner=OPERATOR,
-                affects_service=False,
-                reason="a rollback undoes the last step first: the settings that it needs are back by then",
-                action=RestartOnTheWayBack(workloads=parts.serving),
-                way_back=Undo(
-                    checks=parts.ready("target", parts.serving),
-                    timeout_seconds=parts.limits.pods_ready * 2,
+            expected=(
+                *(
+                    Expected(type="ConfigMapPatch", name=name, operations=UPDATES, back=UPDATES)
+                    for name in config_maps
                 ),
-                timeout_seconds=MARGIN_SECONDS,
-            ),
-            Step(
-                id="database-by-rds",
-                title="Bring the stacks in line: pods that start use the target's database",
-                owner=OPERATOR,
-                affects_service=False,
-                fulfils=("2.2.update",),
-                action=FlipStack(
-                    stack="target",
-                    flips=(
-                        Flip(key="database", forward="target", back="eip"),
-                        Flip(key="gate_side", forward="target", back="source"),
-                    ),
-                    expected=(
-                        *(
-                            Expected(type="ConfigMapPatch", name=name, operations=UPDATES, back=UPDATES)
-                            for name in config_maps
-                        ),
-                        *(
-                            Expected(
-                                type="ConfigMap", name=f"{name}/{GATE}", operations=UPDATES, back=UPDATES
-                            )
-                            for name in parts.served_namespaces
-                        ),
-                    ),
-                ),
-                way_back=Undo(timeout_seconds=parts.flip_seconds),
-                timeout_seconds=parts.flip_seconds,
-            ),
-            Step(
-                id="resume-schedules",
-                title="Let the schedules run, on the target's database",
-                owner=OPERATOR,
-                affects_service=False,
-                reason="what was missed meanwhile runs once",
-                action=HoldSchedules(seconds=parts.limits.jobs_end, resume=True),
-                way_back=Undo(timeout_seconds=jobs),
-                timeout_seconds=jobs,
-            ),
-            Step(
-                id="soak-database",
-                title="Watch the services on the target's database, and undo the stage if they do not hold",
-                owner=OPERATOR,
-                affects_service=False,
-                fulfils=("2.3.performance",),
-                action=Soak(
-                    domains=parts.domains,
-                    seconds=cutover.soak_seconds,
-                    interval_seconds=cutover.health_checks.interval_ms / 1000,
-                    answer_seconds=cutover.health_checks.timeout_ms / 1000,
-                    max_error_rate=cutover.max_error_rate,
-                    max_p99_ms=cutover.max_p99_ms,
-                ),
-                way_back=CHANGES_NOTHING,
-                timeout_seconds=cutover.soak_seconds + MARGIN_SECONDS,
+                *(gates if gate else ()),
             ),
         ),
+        way_back=Undo(timeout_seconds=parts.flip_seconds),
+        timeout_seconds=parts.flip_seconds,
+    )
+
+
+def restart_services(parts: Parts, *, affects_service: bool) -> Step:
+    """The document's restart, and its look at what the pods are connected to."""
+    ready = parts.limits.pods_ready
+    return Step(
+        id="restart-services",
+        title="Restart the services, so that their settings are applied",
+        owner=OPERATOR,
+        affects_service=affects_service,
+        fulfils=("2.2.restart", "2.2.connectivity"),
+        action=RestartWorkloads(workloads=parts.serving),
+        checks=(
+            *parts.ready("target", parts.serving),
+            TargetServesPods(workloads=parts.serving, seconds=ready),
+        ),
+        way_back=Keep("they are restarted again once their settings name the source's: services-back"),
+        timeout_seconds=ready * 3,
+    )
+
+
+def resume_schedules(parts: Parts) -> Step:
+    """The step after the stacks are in line."""
+    jobs = parts.limits.jobs_end + MARGIN_SECONDS
+    return Step(
+        id="resume-schedules",
+        title="Let the schedules run, on the target's database",
+        owner=OPERATOR,
+        affects_service=False,
+        reason="what was missed meanwhile runs once",
+        action=HoldSchedules(seconds=parts.limits.jobs_end, resume=True),
+        way_back=Undo(timeout_seconds=jobs),
+        timeout_seconds=jobs,
+    )
+
+
+def soak_database(parts: Parts) -> Step:
+    """The stage's last step."""
+    cutover = parts.environment.cutover
+    return Step(
+        id="soak-database",
+        title="Watch the services on the target's database, and undo the stage if they do not hold",
+        owner=OPERATOR,
+        affects_service=False,
+        fulfils=("2.3.performance",),
+        action=Soak(
+            domains=parts.domains,
+            seconds=cutover.soak_seconds,
+            interval_seconds=cutover.health_checks.interval_ms / 1000,
+            answer_seconds=cutover.health_checks.timeout_ms / 1000,
+            max_error_rate=cutover.max_error_rate,
+            max_p99_ms=cutover.max_p99_ms,
+        ),
+        way_back=CHANGES_NOTHING,
+        timeout_seconds=cutover.soak_seconds + MARGIN_SECONDS,
     )
 
 
@@ -142,22 +191,7 @@ def settle(parts: Parts) -> Stage:
         title="The workloads themselves run on the target's database, and the gate is gone",
         phase=PHASE_2,
         steps=(
-            Step(
-                id="restart-services",
-                title="Restart the services, so that their settings are applied",
-                owner=OPERATOR,
-                affects_service=False,
-                fulfils=("2.2.restart", "2.2.connectivity"),
-                action=RestartWorkloads(workloads=parts.serving),
-                checks=(
-                    *parts.ready("target", parts.serving),
-                    TargetServesPods(workloads=parts.serving, seconds=ready),
-                ),
-                way_back=Keep(
-                    "they are restarted again once their settings name the source's: services-back"
-                ),
-                timeout_seconds=ready * 3,
-            ),
+            restart_services(parts, affects_service=False),
             Step(
                 id="gate-out",
                 title="Let the Services send to the workloads themselves",

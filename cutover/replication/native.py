@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cutover.errors import StepError
-from cutover.mysql import Server, Session
+from cutover.mysql import DatabaseError, Server, Session
 from cutover.replication.dialects import Dialect, Origin, Statement, dialect_of
 from cutover.replication.model import ReplicationState
 
 CALL_SECONDS = 30.0
+WHY_SECONDS = 2.0
+"""What a replica gets to say why it has not applied everything."""
 CONNECTED_SECONDS = 15.0
 """Until a replica that was started says that it is connected."""
 
@@ -139,10 +141,13 @@ def position_of(session: Session, dialect: Dialect) -> str:
 
 def wait_applied(session: Session, dialect: Dialect, position: str, seconds: float) -> None:
     """Waits on a session of the replica. Raises StepError where it took longer, with what is wrong."""
+    session.allow(seconds + WHY_SECONDS)
     if dialect.wait(session, position, seconds):
         return
-    state = dialect.state(session.records(dialect.status()))
-    raise StepError(
-        f"{session.server} has not applied {position} within {seconds:g} s; it is at "
-        f"{position_of(session, dialect)}, {state.state}: {state.detail}"
-    )
+    session.allow(WHY_SECONDS)  # a replica whose disk is full does not say how it is until there is space
+    try:
+        state = dialect.state(session.records(dialect.status()))
+        why = f"it is at {position_of(session, dialect)}, {state.state}: {state.detail}"
+    except DatabaseError as error:
+        why = f"it does not say why: {error}. Look at its disk and its log"
+    raise StepError(f"{session.server} has not applied {position} within {seconds:g} s; {why}")

@@ -43,6 +43,10 @@ class DatabaseEnd:
         self.session.ping()
         self.fence.prepare(self.session)
 
+    def allow(self, seconds: float) -> None:
+        """How long a statement may take from now on. Raises DatabaseError."""
+        self.session.allow(seconds)
+
     def renew(self) -> None:
         """Throws the session away, as one that may be broken."""
         if self._session is not None:
@@ -67,6 +71,9 @@ class Drain(Protocol):
 
     def prepare(self) -> None:
         """Opens what will be needed; raises StepError where the replication is not healthy."""
+
+    def allow(self, seconds: float) -> None:
+        """How long a statement may take from now on. Raises StepError."""
 
     def mark(self) -> None:
         """Called behind the fence, before the origin's position is noted. Raises StepError."""
@@ -100,6 +107,10 @@ class NativeDrain:
         state = dialect.state(session.records(dialect.status()))
         if not state.healthy:
             raise StepError(f"the replication to {self._replica} does not run: {state.detail}")
+
+    def allow(self, seconds: float) -> None:
+        """See Drain."""
+        self._open()[0].allow(seconds)
 
     def mark(self) -> None:
         """See Drain: GTIDs are marks enough."""
@@ -152,6 +163,11 @@ class DmsDrain:
         state = self._task.state()
         if not state.healthy:
             raise StepError(f"the DMS task to {self._replica} is not healthy: {state.detail}")
+
+    def allow(self, seconds: float) -> None:
+        """See Drain."""
+        for session in self._open():
+            session.allow(seconds)
 
     def mark(self) -> None:
         """Writes the marker that `wait` waits for: behind the fence, and before the position is noted."""

@@ -15,11 +15,13 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from cutover.errors import StepError, StepTimeoutError
-from cutover.gate import Gates
+from cutover.gate import Gates, NoGates
 from cutover.switching.end import DatabaseEnd, Drain
 from cutover.switching.record import COMMITTED, SwitchRecord
 
 GIVE_UP_SECONDS = 5.0
+ANSWER_SECONDS = 1.0
+"""What a server gets beyond a part's deadline to say that it was missed."""
 
 
 class GivenUpError(StepError):
@@ -84,7 +86,7 @@ class NoWorkers:
 class Way:
     """From which database to which, and what stands between."""
 
-    gates: Gates
+    gates: Gates | NoGates
     old: DatabaseEnd
     new: DatabaseEnd
     drain: Drain
@@ -118,6 +120,7 @@ class Switch:
         self._limits = limits
         self._record = record
         self._compare = compare
+        self._promoting = False
 
     def __enter__(self) -> Self:
         return self
@@ -182,6 +185,13 @@ class Switch:
                 raise StepTimeoutError(f"{limits.total:g} s were over before {what}")
             return min(seconds, left)
 
+        def ready_within(seconds: float, what: str) -> float:
+            """No statement of the part hangs for longer, whatever became of its server."""
+            left = within(seconds, what)
+            for end in (self._old, self._new, self._drain):
+                end.allow(left + ANSWER_SECONDS)
+            return left
+
         took: dict[str, float] = {}
 
         def timed(name: str, what: Callable[[], object]) -> None:
@@ -197,16 +207,19 @@ class Switch:
         report = self._old.fence.raise_fence(
             self._old.session,
             self._old.position_query,
-            within(limits.fence, "the fence was up"),
+            ready_within(limits.fence, "the fence was up"),
             self._drain.mark,
         )
         took["fence"] = (time.monotonic() - start) * 1000
         self._record.note("fenced", position=report.position)
-        timed("drain", lambda: self._drain.wait(report.position, within(limits.drain, "all was applied")))
+        timed(
+            "drain", lambda: self._drain.wait(report.position, ready_within(limits.drain, "all was applied"))
+        )
         timed("compare", lambda: self._compare(within(limits.compare, "all was compared")))
         self._refuse_late_writes(report.position)
-        within(limits.total, "the promotion")
+        ready_within(limits.fence, "the promotion")
         self._record.note("promoting")
+        self._promoting = True
         timed("promote", self._promote)
         within(limits.total, "requests were let through")
         return Parts(position=report.position, **took)
@@ -228,14 +241,15 @@ class Switch:
 
     def _give_up(self, reason: StepError) -> None:
         """Back to the old state, whatever of the new one was reached."""
-        give_up(self._way, reason)
+        give_up(self._way, reason, promoting=self._promoting)
         self._record.note("given up", reason=str(reason))
 
 
-def give_up(way: Way, reason: Exception) -> None:
+def give_up(way: Way, reason: Exception, *, promoting: bool) -> None:
     """Goes back to the old database: no request has reached the new one.
 
-    In this order: the new database refuses writes again before the old one takes any.
+    In this order: where its promotion was begun, the new database refuses writes again before the old one
+    takes any. Else it has refused them all along, and is not asked: it may be what does not answer.
 
     Raises:
         StepError: a part of it failed; the text says what is left to do by hand. The gate stays closed then.
@@ -243,9 +257,12 @@ def give_up(way: Way, reason: Exception) -> None:
     old, new = way.old, way.new
     for end in (old, new):
         end.renew()  # a session in which something failed may be in the middle of a statement
-    steps: tuple[tuple[str, Callable[[], object]], ...] = (
+    demoted: tuple[tuple[str, Callable[[], object]], ...] = (
         (f"let {new.server} refuse writes", lambda: new.fence.refuse_writes(new.session, GIVE_UP_SECONDS)),
         (f"let {new.server} follow again", way.drain.resume),
+    )
+    steps: tuple[tuple[str, Callable[[], object]], ...] = (
+        *(demoted if promoting else ()),
         (f"let {old.server} take writes", lambda: old.fence.lower(old.session)),
         ("let the workers go on", way.workers.resume),
         (f"let requests through to the {old.side}", lambda: way.gates.let_through(old.side)),
@@ -282,7 +299,8 @@ def recover(path: Path, way: Way) -> str:
             record.note("done")
             return "done"
         if last["stage"] != "arming":
-            give_up(way, StepError(f"killed while {last['stage']}"))
+            promoting = last["stage"] == "promoting"
+            give_up(way, StepError(f"killed while {last['stage']}"), promoting=promoting)
         record.note("given up", reason=f"killed while {last['stage']}")
         return "given up"
     finally:

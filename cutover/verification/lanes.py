@@ -23,6 +23,14 @@ class Lane:
         self._servers = (source, target)
         self._sessions: list[Session | None] = [None, None]
         self._executor = executor
+        self._seconds = STATEMENT_SECONDS
+
+    def allow(self, seconds: float) -> None:
+        """How long a statement may take from now on."""
+        self._seconds = seconds
+        for session in self._sessions:
+            if session is not None:
+                session.allow(seconds)
 
     def both(self, statement: str) -> tuple[Rows, Rows]:
         """Both servers' rows, values as exact text. Raises DatabaseError."""
@@ -59,7 +67,7 @@ class Lane:
     def _session(self, which: int) -> Session:
         session = self._sessions[which]
         if session is None:
-            session = self._servers[which].connect(seconds=STATEMENT_SECONDS, raw=True)
+            session = self._servers[which].connect(seconds=self._seconds, raw=True)
             session.execute("SET SESSION group_concat_max_len = 67108864")
             self._sessions[which] = session
         return session
@@ -75,6 +83,11 @@ class Lanes:
         for lane in self._lanes:
             self._free.put(lane)
         self.count = count
+
+    def allow(self, seconds: float) -> None:
+        """How long a statement may take from now on, on all of them; nobody may have taken one."""
+        for lane in self._lanes:
+            lane.allow(seconds)
 
     @contextmanager
     def take(self) -> Iterator[Lane]:

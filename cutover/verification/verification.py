@@ -161,12 +161,18 @@ class Verification:
     def finish(self, seconds: float = CAUGHT_UP_SECONDS) -> Result:
         """Compares what still waits, under the fence, once the target has applied everything.
 
+        Args:
+            seconds: how long changes may take to be collected, and then any one statement.
+
         Raises:
             StepError: changes could not be collected to their end within the seconds.
         """
         self._stop_settling()
         if unfinished := [place for place, state in self._progress.items() if not state.done]:
             raise StepError(f"not all rows were compared before: {', '.join(unfinished)}")
+        self._lanes.allow(seconds)
+        for session in self._open_sessions().values():
+            session.allow(seconds)
         self.catch_up(seconds)
         self._rechecked = self._pending.count()
         self._look_again(whole=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,6 +87,17 @@ class MariaDb:
             self._process.kill()
             self._process.wait(START_SECONDS)
             self._process = None
+
+    @contextmanager
+    def hanging(self) -> Iterator[Callable[[], None]]:
+        """What it gives stops the process, which then ends no connection either; it goes on at the end."""
+        process = self._process
+        if process is None:
+            raise LabError(f"the MariaDB {self.name} does not run")
+        try:
+            yield lambda: process.send_signal(signal.SIGSTOP)
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def reset(self, schema: str) -> None:
         """Makes the schema empty, ends replication and takes back what a test may have set."""

@@ -15,6 +15,7 @@ import pymysql
 
 from lab.traffic import log
 from lab.traffic.client import ResolveError
+from lab.traffic.figures import Switches
 from lab.traffic.generate import Generator, Load
 from lab.traffic.judge import LoginError, first_address, judge, read_held, read_login, read_settlements
 from lab.traffic.user import Account
@@ -113,6 +114,13 @@ def _add_judge(parser: argparse.ArgumentParser) -> None:
         help="BEGUN-ENDED in seconds since the epoch: when requests were held",
     )
     parser.add_argument(
+        "--refused",
+        action="append",
+        type=_span,
+        default=[],
+        help="BEGUN-ENDED in seconds since the epoch: when the plan refused writes",
+    )
+    parser.add_argument(
         "--drain-seconds", type=float, default=30.0, help="how long buffered writes may take to arrive"
     )
 
@@ -126,7 +134,8 @@ def _judge(options: argparse.Namespace) -> None:
     requests = log.read(options.requests)
     login = read_login(options.database)
     source = options.source or first_address(requests)
-    verdict = judge(requests, lambda: read_held(login), source, options.drain_seconds, options.parked)
+    switches = Switches(options.parked, options.refused)
+    verdict = judge(requests, lambda: read_held(login), source, options.drain_seconds, switches)
     options.out.write_text(json.dumps(verdict.traffic, indent=2) + "\n", encoding="utf-8")
     series_file = options.series or options.out.with_name("series.json")
     series_file.write_text(json.dumps(verdict.series) + "\n", encoding="utf-8")

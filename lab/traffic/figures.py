@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -49,14 +49,26 @@ def losses(log: Log, held: Held) -> Losses:
     return Losses(lost, duplicated)
 
 
+@dataclass(frozen=True)
+class Switches:
+    """What clients knew of switches of the database: from when to when, in seconds since the epoch."""
+
+    parked: Sequence[tuple[float, float]] = ()
+    """Requests were held."""
+    refused: Sequence[tuple[float, float]] = ()
+    """Writes were refused, as the plan had said."""
+
+
+NO_SWITCHES = Switches()
+
+
 def traffic(
-    log: Log, found: Losses, source: Collection[str], parked: Sequence[tuple[float, float]] = ()
+    log: Log, found: Losses, source: Collection[str], switches: Switches = NO_SWITCHES
 ) -> dict[str, object]:
     """The `traffic` section of the report.
 
     Args:
         source: the addresses of the old cloud's ingress.
-        parked: from when to when requests were held, in seconds since the epoch.
     """
     requests = log.requests
     acknowledged = [request for request in requests if request.is_write and request.outcome == "ok"]
@@ -74,7 +86,8 @@ def traffic(
         "failed": _failed(requests),
         "reads_failed": sum(request.contradicted for request in requests),
         "unknown_outcome": sum(request.outcome == "unknown" for request in requests),
-        "held": _held(log, parked),
+        "held": _held(log, switches.parked),
+        "refused": _refused(log, switches.refused) if switches.refused else None,
         "writes_acknowledged": len(acknowledged),
         "writes_lost": len(found.lost),
         "writes_duplicated": len(found.duplicated),
@@ -94,13 +107,25 @@ def traffic(
 
 def _held(log: Log, parked: Sequence[tuple[float, float]]) -> dict[str, object]:
     """The requests that were under way while requests were held."""
-    spans = [(begun - log.started, ended - log.started) for begun, ended in parked]
-    found = [
-        request.ms
-        for request in log.requests
-        if any(request.at < ended and request.at + request.ms / 1000 > begun for begun, ended in spans)
-    ]
+    found = [request.ms for request in _under_way(log, parked)]
     return {"count": len(found), "max_ms": _rounded(max(found, default=0.0))}
+
+
+def _refused(log: Log, refused: Sequence[tuple[float, float]]) -> dict[str, object]:
+    found = list(_under_way(log, refused))
+    return {
+        "failed": _failed(found),
+        "unknown_outcome": sum(request.outcome == "unknown" for request in found),
+        "seconds": round(sum(ended - begun for begun, ended in refused), 1),
+    }
+
+
+def _under_way(log: Log, spans: Sequence[tuple[float, float]]) -> Iterator[Request]:
+    """The requests that were under way in one of some spans of time, in seconds since the epoch."""
+    for request in log.requests:
+        begun, ended = log.started + request.at, log.started + request.at + request.ms / 1000
+        if any(begun < last and ended > first for first, last in spans):
+            yield request
 
 
 def sessions(log: Log) -> dict[str, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.database import Login, connect
 from lab.services.settlement import PERIOD
-from lab.traffic.figures import Held, Losses, losses, series, sessions, traffic
+from lab.traffic.figures import NO_SWITCHES, Held, Losses, Switches, losses, series, sessions, traffic
 from lab.traffic.log import Log
 
 TABLES = {"record": "records", "usage": "usage_records"}
@@ -108,7 +108,7 @@ def judge(
     read: Callable[[], Held],
     source: list[str],
     drain_seconds: float,
-    parked: Sequence[tuple[float, float]] = (),
+    switches: Switches = NO_SWITCHES,
 ) -> Verdict:
     """Judges a log. Buffers may still be draining: nothing is called lost before `drain_seconds` are over."""
     deadline = time.monotonic() + drain_seconds
@@ -116,7 +116,7 @@ def judge(
     while found.lost and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         found = losses(log, read())
-    return Verdict(traffic(log, found, source, parked), series(log, source), found, sessions(log))
+    return Verdict(traffic(log, found, source, switches), series(log, source), found, sessions(log))
 
 
 def first_address(log: Log) -> list[str]:

@@ -1,6 +1,6 @@
 """What a cutover holds itself to: gates, waits and deadlines."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -69,6 +69,9 @@ class DeadlineSettings(Model):
 class CutoverSettings(Model):
     """Thresholds, waits and deadlines of the cutover."""
 
+    database_switch: Literal["armed", "restart"] = "armed"
+    """`armed`: requests wait at a gate, in front of pods that run against the target's database already.
+    `restart`: the first document's own way; writes are refused until the services have been restarted."""
     soak_seconds: Annotated[float, Field(ge=0, le=86400)]
     """How long the gates watch after a switch."""
     source_quiet_seconds: Annotated[float, Field(ge=0, le=86400)] = 60

@@ -16,7 +16,7 @@ from cutover.plans.migration_document import LINES
 from cutover.ports import Approval, Connection
 from cutover.report import ReportInput, make_report
 from cutover.runbook import markdown
-from lab.parked import parked
+from lab.parked import parked, refused
 from stacks.settings import Environment
 from tests.cutover.conftest import filled_settings
 from tests.cutover.driver import BACKWARDS, KilledError, drive
@@ -294,3 +294,41 @@ def test_the_journal_says_when_requests_were_held(world: World, plan: Plan, tmp_
     drive(world, plan, path, BACKWARDS)
 
     assert list(parked(path)) == [(1000.0, 1000.5), (2000.0, 2001.0)]
+
+
+def test_by_restart_nothing_is_built_ahead_and_nothing_is_held(
+    settings: dict[str, Any], world: World, tmp_path: Path
+) -> None:
+    settings["cutover"]["database_switch"] = "restart"
+    plan = build_plan("boss-corestone", Environment.model_validate(settings))
+    before = world.state
+
+    assert check_plan(plan) == ()
+    assert set(LINES) <= {line for step in plan.steps for line in step.fulfils}
+    assert not {"arm", "settle"} & {stage.id for stage in plan.stages}
+    result = drive(world, plan, tmp_path / "journal", VALIDATED)
+
+    assert result.outcome == "reached validate", result
+    assert world.state["database"] == "target"
+    assert world.stacks.files["prod-target"].model_dump()["gate"] in (None, "absent")
+    evidence = fold(read_journal(tmp_path / "journal").records).step("switch-database").evidence
+    assert "refused" in evidence
+    assert "parked" not in evidence
+    switched = world.events.index("database target")
+    configured = world.events.index("up prod-target database=target")
+    restarted = next(at for at, event in enumerate(world.events) if "landfall.dev/database" in event)
+    assert switched < configured < restarted
+
+    world.events.clear()
+    result = drive(world, plan, tmp_path / "journal", BACKWARDS)
+
+    assert result.outcome == "rolled back", result
+    assert world.move.serves == "source"
+    after = world.state
+    assert (after["records"], after["source"]) == (before["records"], before["source"])
+    restarted = next(at for at, event in enumerate(world.events) if "landfall.dev/database" in event)
+    order = (world.events.index("up prod-target database=eip"), restarted)
+    assert order[0] < order[1] < world.events.index("database source")
+    spans = list(refused(tmp_path / "journal"))
+    assert len(spans) == 2
+    assert not list(parked(tmp_path / "journal"))

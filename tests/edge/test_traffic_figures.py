@@ -20,7 +20,7 @@ from lab.database import Login, connect
 from lab.services.ledger import TABLES
 from lab.traffic import log
 from lab.traffic.client import Result
-from lab.traffic.figures import Held, losses, percentile, series, traffic
+from lab.traffic.figures import Held, Switches, losses, percentile, series, traffic
 from lab.traffic.http import Response
 from lab.traffic.judge import judge
 from lab.traffic.results import judge_result
@@ -120,6 +120,7 @@ def test_the_traffic_section_counts_what_clients_saw() -> None:
         "writes_duplicated": 0,
         "write_gap_ms": {"p50": 180.0, "p99": 1020.0, "max": 1020.0},
         "latency_ms": {"source_p50": 5.0, "source_p99": 25.0, "target_p50": 9.0, "target_p99": 10_000.0},
+        "refused": None,
         "stale_clients": {"requests": 2, "failed": 1},
     }
 
@@ -133,7 +134,7 @@ def test_held_are_those_that_were_under_way_while_requests_were_parked() -> None
         made(14, ms=120.0),
         made(16),  # began behind it
     ]
-    section = traffic(of(*requests), losses(of(), held()), [SOURCE], [(1001.0, 1001.5)])
+    section = traffic(of(*requests), losses(of(), held()), [SOURCE], Switches(parked=[(1001.0, 1001.5)]))
     assert section["held"] == {"count": 3, "max_ms": 310.0}
 
 
@@ -297,3 +298,19 @@ def test_a_wrong_login_file_is_one_clear_error(tmp_path: Path, content: str | No
     assert ended.returncode == 1
     assert str(login) in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_what_fails_while_writes_are_refused_is_counted_by_itself() -> None:
+    """The log begins at 1000 s; services were restarted from 1001.0 s to 1001.5 s."""
+    requests = [
+        made(5, outcome="failed"),  # before
+        made(11, outcome="failed"),
+        made(12, outcome="unknown"),
+        made(13),
+        made(16, outcome="unknown"),  # after
+    ]
+    switches = Switches(refused=[(1001.0, 1001.5)])
+    section = traffic(of(*requests), losses(of(), held()), [SOURCE], switches)
+    assert section["refused"] == {"failed": 2, "unknown_outcome": 1, "seconds": 0.5}
+    assert (section["failed"], section["unknown_outcome"]) == (4, 2)
+    assert traffic(of(*requests), losses(of(), held()), [SOURCE])["refused"] is None

@@ -162,6 +162,17 @@ def test_a_request_that_does_not_end_gives_the_traffic_back(world: SwitchWorld) 
     assert unharmed(found), found
 
 
+def test_a_target_that_hangs_is_not_waited_for(world: SwitchWorld) -> None:
+    """Stopped as a whole: it answers nothing, and ends no connection either."""
+    clients = Watched(world)
+    with world.gates() as gates, world.target.hanging() as hang:
+        reason = given_up(world, world.way(gates, "source"), prepare=hang, drain=0.3)
+    found = clients.fate("source")
+
+    assert "Lost connection" in reason
+    assert unharmed(found), found
+
+
 def test_a_target_that_stays_read_only_gives_the_traffic_back(world: SwitchWorld) -> None:
     class Stays(ReadOnlyFence):
         def admit_writes(self, session: Session) -> None:
