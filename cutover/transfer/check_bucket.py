@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cutover.actions.base import Action, Evidence, Observation
+from cutover.actions.base import Evidence, Look
 from cutover.context import Context
 from cutover.errors import StepError
+from cutover.transfer.bucket import Bucket, parse_secret, secret_names
 from cutover.transfer.places import BucketPlace
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckBucket(Action):
+class CheckBucket(Look):
     """Sees that a bucket is readable, holds every Secret, is encrypted and not public."""
 
     bucket: BucketPlace
@@ -27,18 +28,36 @@ class CheckBucket(Action):
             f"{', '.join(self.secrets)}"
         )
 
-    def preview(self, context: Context) -> tuple[str, ...]:  # noqa: ARG002 - an interface's method
-        """See Action."""
-        return (self.describe(),)
+    def apply(self, context: Context) -> Evidence:
+        """Raises StepError that names all that is wrong at once."""
+        bucket = Bucket.open(context, self.bucket)
+        there = secret_names(bucket, self.prefix)
+        wrong = bucket.weaknesses()
+        missing = [name for name in self.secrets if name not in there]
+        if missing:
+            wrong.append(
+                f"it lacks the Secret{'s' * (len(missing) > 1)} {', '.join(missing)} under {self.prefix}/ "
+                f"(`oc get secret {missing[0]} -o json > {missing[0]}.json`)"
+            )
+        for name in self.secrets:
+            if name in there:
+                context.activity.note(f"reading {there[name]}")
+                wrong += _problem(bucket, name, there[name])
+        if wrong:
+            raise StepError(
+                f"bucket {bucket.name} is not ready: {'; '.join(wrong)}. The customer mends it; then "
+                "`cutover run` goes on"
+            )
+        context.say(f"bucket {bucket.name} holds {len(self.secrets)} Secrets, encrypted and not public")
+        return {"bucket": bucket.name, "secrets": sorted(self.secrets)}
 
-    def observe(self, context: Context) -> Observation:  # noqa: ARG002 - an interface's method
-        """See Action."""
-        return Observation("not done", "looked at anew")
 
-    def apply(self, context: Context) -> Evidence:  # noqa: ARG002 - an interface's method
-        """See Action."""
-        raise StepError("CheckBucket is being built")
-
-    def undo(self, context: Context) -> Evidence:  # noqa: ARG002 - an interface's method
-        """See Action."""
-        raise StepError("CheckBucket is being built")
+def _problem(bucket: Bucket, name: str, key: str) -> list[str]:
+    content = bucket.read(key)
+    if content is None:
+        return [f"{key} was taken away"]
+    try:
+        parse_secret(content, name)
+    except ValueError as error:
+        return [f"{key} {error}"]
+    return []
