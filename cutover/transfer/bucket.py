@@ -22,9 +22,13 @@ from cutover.transfer.places import BucketPlace
 
 _CHUNK = 1 << 20
 _SAY_SECONDS = 5.0
-_MISSING = ("404", "NoSuchKey", "NotFound", "NoSuchBucket")
+_NO_FILE = ("404", "NoSuchKey", "NotFound")
 _SUFFIXES = (".json", ".yaml", ".yml")
 _PUBLIC_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+class _MissingError(StepError):
+    """A file, or the whole bucket, is not there."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,19 @@ class Bucket:
 
     def size(self, key: str) -> int | None:
         """A file's bytes; None where it is not there."""
-        with self._asked(f"looking at {key}", missing=True):
-            return int(self.s3.head_object(Bucket=self.name, Key=key)["ContentLength"])
-        return None
+        try:
+            with self._asked(f"looking at {key}"):
+                return int(self.s3.head_object(Bucket=self.name, Key=key)["ContentLength"])
+        except _MissingError:
+            return None
 
     def read(self, key: str) -> bytes | None:
         """A small file; None where it is not there."""
-        with self._asked(f"reading {key}", missing=True):
-            return bytes(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read())
-        return None
+        try:
+            with self._asked(f"reading {key}"):
+                return bytes(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read())
+        except _MissingError:
+            return None
 
     def write(self, key: str, content: bytes) -> None:
         """A small file."""
@@ -132,11 +140,10 @@ class Bucket:
                     raise
                 return None
             return found
-        return None
 
     @contextmanager
-    def _asked(self, what: str, *, missing: bool = False) -> Iterator[None]:
-        """Turns AWS's errors into ours; with `missing`, a file that is not there ends the block quietly."""
+    def _asked(self, what: str) -> Iterator[None]:
+        """Turns AWS's errors into ours."""
         from boto3.exceptions import Boto3Error  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
@@ -144,16 +151,15 @@ class Bucket:
             yield
         except ClientError as error:
             code = str(error.response["Error"]["Code"])
-            if missing and code in _MISSING[:3]:
-                return
             way_on = (
                 "the bucket does not exist, or its name is wrong"
-                if code in _MISSING
+                if code in (*_NO_FILE, "NoSuchBucket")
                 else "its owner must let our role in (s3:ListBucket, s3:GetObject and its key's kms:Decrypt)"
                 if code in ("AccessDenied", "403", "Forbidden")
                 else "`cutover run` tries again"
             )
-            raise StepError(f"bucket {self.name}: {what} failed: {error}; {way_on}") from error
+            kind = _MissingError if code in _NO_FILE else StepError
+            raise kind(f"bucket {self.name}: {what} failed: {error}; {way_on}") from error
         except (BotoCoreError, Boto3Error, OSError) as error:
             raise StepError(f"bucket {self.name}: {what} failed: {error}") from error
 
