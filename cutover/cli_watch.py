@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -34,13 +35,19 @@ def watch_command(
         int, typer.Option(min=0, max=65535, help="The port on loopback; 0: one that is free.")
     ] = 0,
     probe: Annotated[
-        bool, typer.Option(help="Ask both sides' health checks and DNS every two seconds.")
+        bool, typer.Option(help="Look at both sides every two seconds: users' requests, health, DNS, lag.")
     ] = True,
+    textfile: Annotated[
+        Path | None,
+        typer.Option(help="Write metrics into this .prom file too, for node_exporter's collector."),
+    ] = None,
     expected: Expected = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Serve a page on loopback to watch the cutover, live; from it steps are approved and rolled back."""
-    from cutover.watch.deeds import Deeds  # noqa: PLC0415 - only this command serves anything
+    from cutover.measure.metrics import Textfile  # noqa: PLC0415
+    from cutover.measure.series import SeriesFile  # noqa: PLC0415 - only this command serves anything
+    from cutover.watch.deeds import Deeds  # noqa: PLC0415
     from cutover.watch.feed import Feed  # noqa: PLC0415
     from cutover.watch.probes import Probes  # noqa: PLC0415
     from cutover.watch.server import LOOPBACK, Page, serve  # noqa: PLC0415
@@ -50,7 +57,8 @@ def watch_command(
     times = expected_times(plan, expected, session.project / "out" / plan.id / "report.json")
     feed, deeds = Feed(session, plan, times), Deeds(session, plan)
     feed.asked = deeds.asked
-    probes = Probes(lambda stopping: session.context(lambda _: None, stopping)) if probe else None
+    series = SeriesFile(session.series_path)
+    probes = Probes(lambda stopping: session.context(lambda _: None, stopping), series) if probe else None
     if probes:
         feed.probed = probes.found
     try:
@@ -74,7 +82,8 @@ def watch_command(
     if probes:
         probes.start()
     try:
-        serve(page)
+        with Textfile(textfile, feed.metrics) if textfile else nullcontext():
+            serve(page)
     except KeyboardInterrupt:
         return
     finally:

@@ -64,6 +64,11 @@ class Session:
         return self.folder / f"{self.environment_name}.{self.plan_name}.jsonl"
 
     @property
+    def series_path(self) -> Path:
+        """What pages measured meanwhile."""
+        return self.folder / f"{self.environment_name}.{self.plan_name}.series.jsonl"
+
+    @property
     def database_folder(self) -> Path:
         """Where the switch of the database and its verification keep what they need after a crash."""
         return self.folder / f"{self.environment_name}.{self.plan_name}.database"

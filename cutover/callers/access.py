@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from cutover.errors import StepError
 from cutover.ports import Cluster
 from stacks.settings import Environment, SourceIngress
 
+Lines = Sequence[str]
 TAIL_LINES = 50_000
 """How far back a pod's log is read."""
 MOST_CLIENTS = 50
@@ -28,10 +29,13 @@ _HOST = ("host", "http_host", "vhost", "server_name")
 _CLIENT = ("client", "remote_addr", "remote_address", "client_ip")
 _MOMENT = ("moment", "msec", "time", "timestamp", "ts", "@timestamp")
 _AGENT = ("agent", "http_user_agent", "user_agent")
+_STATUS = ("status", "code")
+_SECONDS = ("seconds", "request_time", "duration")
 _NGINX = re.compile(
-    r'(?P<client>\S+) - \S+ \[[^\]]*\] "[^"]*" \d{3} \d+ "[^"]*" "(?P<agent>[^"]*)" \d+ [\d.]+ '
-    r"\[(?P<upstream>[^\]]*)\]"
+    r'(?P<client>\S+) - \S+ \[(?P<time>[^\]]*)\] "[^"]*" (?P<status>\d{3}) \d+ "[^"]*" "(?P<agent>[^"]*)" '
+    r"\d+ (?P<seconds>[\d.]+) \[(?P<upstream>[^\]]*)\]"
 )
+_NGINX_TIME = "%d/%b/%Y:%H:%M:%S %z"
 
 
 @dataclass(frozen=True, order=True)
@@ -51,7 +55,11 @@ class Request:
 
     client: Client
     moment: float
-    """Seconds since 1970; 0 where the line does not say."""
+    """When it was answered, in seconds since 1970; 0 where the line does not say."""
+    status: int = 0
+    """Of the answer; 0 where the line does not say."""
+    seconds: float | None = None
+    """Until it was answered; None where the line does not say."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +98,33 @@ def parse(line: str, upstreams: Mapping[str, str]) -> Request | None:
         host, address, agent = (_first(fields, keys) for keys in (_HOST, _CLIENT, _AGENT))
         if not host or not address:
             return None
-        return Request(Client(host.partition(":")[0].lower(), address, _product(agent)), _moment(fields))
+        client = Client(host.partition(":")[0].lower(), address, _product(agent))
+        status, seconds = _number(fields, _STATUS), _number(fields, _SECONDS)
+        return Request(client, _moment(fields), int(status or 0), seconds)
     if not (found := _NGINX.match(text)):
         return None
     upstream = found["upstream"].rpartition("-")[0]
     if upstream not in upstreams:
         return None
-    return Request(Client(upstreams[upstream], found["client"], _product(found["agent"])), 0)
+    client = Client(upstreams[upstream], found["client"], _product(found["agent"]))
+    return Request(client, _nginx_moment(found["time"]), int(found["status"]), float(found["seconds"]))
+
+
+def _nginx_moment(text: str) -> float:
+    try:
+        return datetime.strptime(text, _NGINX_TIME).timestamp()  # noqa: DTZ007 - the form has %z
+    except ValueError:
+        return 0
+
+
+def _number(fields: Mapping[str, Any], keys: Iterable[str]) -> float | None:
+    """The first of these that is a number, or a text of one; None where there is none."""
+    for key in keys:
+        try:
+            return float(fields[key])
+        except (KeyError, TypeError, ValueError):
+            continue
+    return None
 
 
 def _moment(fields: Mapping[str, Any]) -> float:
@@ -122,8 +150,13 @@ def _product(agent: str) -> str:
 
 def read_ingress(environment: Environment, cluster: Cluster, ingress: SourceIngress) -> Seen:
     """Who asked an ingress for a domain. Raises StepError where there are no such pods."""
-    domains = {domain.name for domain in environment.domains}
-    upstreams = {domain.service.replace("/", "-"): domain.name for domain in environment.domains}
+    lines = [line for tail in ingress_lines(cluster, ingress, TAIL_LINES) for line in tail]
+    clients = Counter(request.client for request in requests_of(environment, lines))
+    return Seen(clients, len(lines))
+
+
+def ingress_lines(cluster: Cluster, ingress: SourceIngress, tail_lines: int) -> Iterator[Lines]:
+    """The ends of an ingress's logs, one a container. Raises StepError where there are no such pods."""
     pods = _pods(cluster, ingress.namespace, ingress.selector)
     if not pods:
         labels = ", ".join(f"{key}={value}" for key, value in ingress.selector.items())
@@ -131,10 +164,15 @@ def read_ingress(environment: Environment, cluster: Cluster, ingress: SourceIngr
             f"cluster {cluster.context} has no pod of an ingress in {ingress.namespace} with {labels}, whose "
             "access log tells who calls"
         )
-    lines = list(_lines(cluster, pods))
+    yield from _tails(cluster, pods, tail_lines)
+
+
+def requests_of(environment: Environment, lines: Lines) -> list[Request]:
+    """The requests for the environment's domains in an ingress's log."""
+    domains = {domain.name for domain in environment.domains}
+    upstreams = {domain.service.replace("/", "-"): domain.name for domain in environment.domains}
     found = (request for line in lines if (request := parse(line, upstreams)) is not None)
-    clients = Counter(request.client for request in found if request.client.host in domains)
-    return Seen(clients, len(lines))
+    return [request for request in found if request.client.host in domains]
 
 
 def read_services(
@@ -151,7 +189,7 @@ def read_services(
         for pod in _pods(cluster, workload.namespace, workload.selector)
     ]
     own = {(pod.get("status") or {}).get("podIP") for pod in pods}
-    lines = list(_lines(cluster, pods, tail_lines))
+    lines = [line for tail in _tails(cluster, pods, tail_lines) for line in tail]
     requests = [request for line in lines if (request := parse(line, {})) is not None]
     clients = Counter(
         request.client
@@ -172,10 +210,8 @@ def _pods(cluster: Cluster, namespace: str, selector: Mapping[str, str]) -> list
     ]
 
 
-def _lines(
-    cluster: Cluster, pods: Iterable[Mapping[str, Any]], tail_lines: int = TAIL_LINES
-) -> Iterator[str]:
+def _tails(cluster: Cluster, pods: Iterable[Mapping[str, Any]], tail_lines: int) -> Iterator[Lines]:
     for pod in pods:
         metadata = pod["metadata"]
         for container in pod["spec"]["containers"]:
-            yield from cluster.logs(metadata["namespace"], metadata["name"], container["name"], tail_lines)
+            yield cluster.logs(metadata["namespace"], metadata["name"], container["name"], tail_lines)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cutover.clock import Clock
 from cutover.database_move import verifying
 from cutover.database_move.accounts import copy_accounts, make_replication_user
 from cutover.database_move.load import copy
-from cutover.database_move.port import Back, Replicating, Rights, Say, Switched
+from cutover.database_move.port import Back, Lag, Replicating, Rights, Say, Switched
 from cutover.database_move.servers import Servers
 from cutover.database_move.switching import Switching
 from cutover.errors import StepError
@@ -29,6 +29,8 @@ from stacks.settings import Environment
 _SERVER_THREADS = ("system user", "event_scheduler", "rdsadmin", "mysql.session")
 _LAG_SECONDS = 60.0
 _SHOWN_ROWS = 20
+WATCHED_LAG_SECONDS = 5.0
+"""Whoever looks on waits so long for a replica to catch up."""
 COUNTER_MARGIN = 10_000
 """Numbers that the source gave out without a row to show for them; with each row the target's follows."""
 
@@ -52,6 +54,7 @@ class MySqlMove:
         self._folder = folder
         self._servers = Servers(environment, project, stacks)
         self._switching = Switching(environment, self._servers, self, folder, target=target, clock=clock)
+        self._watched: dict[str, NativeReplication | DmsReplication] = {}
 
     def inspect(self) -> Sequence[str]:
         """See DatabaseMove."""
@@ -109,6 +112,18 @@ class MySqlMove:
         """See DatabaseMove."""
         state = self.forward().state()
         return Replicating(state.state, state.detail)
+
+    def lag(self) -> Lag:
+        """See DatabaseMove."""
+        direction: Literal["forward", "reverse"] = "reverse" if self.serving() == "target" else "forward"
+        if direction not in self._watched:  # what it takes is asked for once: secrets, outputs of stacks
+            self._watched[direction] = self.reverse() if direction == "reverse" else self.forward()
+        replication = self._watched[direction]
+        state = replication.state()
+        if not state.healthy:
+            return Lag(direction, state.state, state.detail)
+        seconds = replication.observed_lag(WATCHED_LAG_SECONDS)
+        return Lag(direction, state.state, state.detail, seconds)
 
     def replicate(self, say: Say) -> Mapping[str, Any]:
         """See DatabaseMove."""
@@ -247,6 +262,5 @@ class MySqlMove:
             raise StepError(f"the stack of the replication has no {direction} task")
         ends = (self._servers.source, self._servers.target)
         origin, replica = ends if direction == "forward" else ends[::-1]
-        return DmsReplication(
-            self._servers.client("dms"), str(arns[direction]), origin, replica, self._database.name
-        )
+        clients = (self._servers.client("dms"), self._servers.client("cloudwatch"))
+        return DmsReplication(clients, str(arns[direction]), origin, replica, self._database.name)

@@ -22,6 +22,17 @@ class Replicating:
 
 
 @dataclass(frozen=True)
+class Lag:
+    """How far a replica is behind."""
+
+    direction: Literal["forward", "reverse"]
+    state: Literal["absent", "stopped", "running", "failed"]
+    detail: str
+    seconds: float | None = None
+    """None: nothing runs, or it does not say."""
+
+
+@dataclass(frozen=True)
 class Switched:
     """A switch that came to its end."""
 
@@ -59,6 +70,9 @@ class DatabaseMove(Protocol):
 
     def replicating(self) -> Replicating:
         """How the forward replication is."""
+
+    def lag(self) -> Lag:
+        """How far the database that does not serve is behind; changes nothing, for whoever looks on."""
 
     def replicate(self, say: Say) -> Mapping[str, Any]:
         """Copies schema and data, and follows the source from there on. May be repeated: it begins anew."""

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +21,8 @@ MARKER_POLL_SECONDS = 0.005
 TEST_SECONDS = 180.0
 CHANGE_SECONDS = 600.0
 """A task takes minutes to start or stop."""
+LATENCY_PERIOD = timedelta(minutes=10)
+"""How old a figure of CloudWatch may be."""
 _CHANGING = ("creating", "modifying", "starting", "stopping", "testing", "moving")
 _BROKEN_TABLES = ("Table error", "Table cancelled", "Suspended")
 
@@ -49,9 +52,12 @@ class DmsReplication:
 
     kind: Literal["dms"] = "dms"
 
-    def __init__(self, dms: Any, task_arn: str, origin: Server, replica: Server, schema: str) -> None:
-        """`dms`: a boto3 client. `origin`, `replica`: with users that may write the marker's table."""
-        self._dms = dms
+    def __init__(
+        self, clients: tuple[Any, Any], task_arn: str, origin: Server, replica: Server, schema: str
+    ) -> None:
+        """`clients`: boto3's of DMS and of CloudWatch. `origin`, `replica`: with users that may write the
+        marker's table."""
+        self._dms, self._cloudwatch = clients
         self._arn = task_arn
         self._origin = origin
         self._replica = replica
@@ -159,6 +165,35 @@ class DmsReplication:
         begun = time.monotonic()
         self.wait_applied(self.position(), seconds)
         return time.monotonic() - begun
+
+    def observed_lag(self, seconds: float) -> float | None:  # noqa: ARG002 - nothing is waited for
+        """See model.Replication: what DMS tells CloudWatch once a minute, in whole seconds."""
+        instances = self._call(
+            "describe_replication_instances",
+            Filters=[{"Name": "replication-instance-arn", "Values": [self._view().instance]}],
+        )["ReplicationInstances"]
+        dimensions = [
+            {
+                "Name": "ReplicationInstanceIdentifier",
+                "Value": instances[0]["ReplicationInstanceIdentifier"],
+            },
+            {"Name": "ReplicationTaskIdentifier", "Value": self._arn.rpartition(":")[2]},
+        ]
+        metric = {"Namespace": "AWS/DMS", "MetricName": "CDCLatencyTarget", "Dimensions": dimensions}
+        now = datetime.now(UTC)
+        try:
+            found = self._cloudwatch.get_metric_data(
+                MetricDataQueries=[
+                    {"Id": "lag", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Maximum"}}
+                ],
+                StartTime=now - LATENCY_PERIOD,
+                EndTime=now,
+                ScanBy="TimestampDescending",
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise StepError(f"CloudWatch: {metric['MetricName']} could not be read: {error}") from error
+        values = found["MetricDataResults"][0]["Values"] if found["MetricDataResults"] else []
+        return float(values[0]) if values else None
 
     def write_marker(self, session: Session) -> str:
         """Writes a marker on a session of the origin that is open already. Raises DatabaseError."""

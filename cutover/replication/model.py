@@ -52,5 +52,8 @@ class Replication(Protocol):
     def measure_lag(self, seconds: float) -> float:
         """Seconds from now until the replica has what the origin holds now."""
 
+    def observed_lag(self, seconds: float) -> float | None:
+        """The same for whoever looks on: writes nothing. None: it does not say."""
+
     def retire(self) -> None:
         """Ends it for good: the replica follows nobody in this direction any more; may be repeated."""

@@ -121,6 +121,10 @@ class NativeReplication:
         self.wait_applied(position, seconds)
         return time.monotonic() - begun
 
+    def observed_lag(self, seconds: float) -> float:
+        """See model.Replication."""
+        return self.measure_lag(seconds)
+
     @staticmethod
     def _connect(server: Server, seconds: float = CALL_SECONDS) -> Session:
         return server.connect(seconds=seconds)

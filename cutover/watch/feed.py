@@ -16,6 +16,7 @@ from typing import Any
 from cutover.errors import CutoverError, JournalError
 from cutover.history import History, add, fold
 from cutover.journal import Contents, read_further, read_journal
+from cutover.measure.metrics import text, values
 from cutover.narrative import owners_of
 from cutover.plan import Plan
 from cutover.session import Session
@@ -126,6 +127,11 @@ class Feed:
             "lines": lines_view(records[start:], self._owners),
         }
         return "everything" if whole else "change", _json(data)
+
+    def metrics(self) -> str:
+        """Where it stands, in Prometheus's text format."""
+        with self._changed:
+            return text(values(self.plan, self._history, self._moment.head))
 
     def _read(self) -> Contents:
         before, path = self._moment.contents, self._session.journal_path

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cutover.errors import CutoverError
+from cutover.measure.metrics import CONTENT_TYPE
 from cutover.watch.deeds import Deeds
 from cutover.watch.feed import Feed
 
@@ -40,6 +41,7 @@ _POLICY = (
 _FILES = {
     "/page.js": "text/javascript",
     "/show.js": "text/javascript",
+    "/measures.js": "text/javascript",
     "/page.css": "text/css",
     "/icon.svg": "image/svg+xml",
 }
@@ -105,6 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if parts.path == "/":
             self._index(parse_qs(parts.query).get("token", [""])[0])
+        elif parts.path == "/metrics":  # figures alone, for a collector, which has no cookie
+            self._answer(200, self.server.feed.metrics().encode(), CONTENT_TYPE)
         elif not self._known():
             self._refuse(403, "open the link that `cutover watch` printed")
         elif parts.path in _FILES:
@@ -218,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _head(self, code: int, kind: str, more: Mapping[str, str]) -> None:
         self.send_response(code)
         headers = {
-            "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
+            "Content-Type": kind if "charset" in kind else f"{kind}; charset=utf-8",
             "Content-Security-Policy": _POLICY,
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",

@@ -25,6 +25,7 @@ class Dms:
         known = {"region_name": REGION, "endpoint_url": url}
         known |= {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
         self.client: Any = boto3.client("dms", **known)
+        self.cloudwatch: Any = boto3.client("cloudwatch", **known)
         secrets: Any = boto3.client("secretsmanager", **known)
         instance = self.client.create_replication_instance(
             ReplicationInstanceIdentifier=self._name, ReplicationInstanceClass="dms.t3.medium"
@@ -82,9 +83,13 @@ class Dms:
     def there(self) -> DmsReplication:
         """From the source to the target."""
         source, target = self.databases
-        return DmsReplication(self.client, self.forward, source.server(), target.server(), SCHEMA)
+        return DmsReplication(
+            (self.client, self.cloudwatch), self.forward, source.server(), target.server(), SCHEMA
+        )
 
     def back(self) -> DmsReplication:
         """From the target to the source."""
         source, target = self.databases
-        return DmsReplication(self.client, self.reverse, target.server(), source.server(), SCHEMA)
+        return DmsReplication(
+            (self.client, self.cloudwatch), self.reverse, target.server(), source.server(), SCHEMA
+        )

@@ -112,6 +112,8 @@ class Status:
     position: str = ""
     """Up to where changes were applied."""
     progress: int = 0
+    latency: float = 0.0
+    """Seconds from when the change that was applied last was read until it was applied."""
     tables: list[TableStatus] = field(default_factory=list)
 
 
@@ -227,6 +229,7 @@ class Worker:
                     return  # what was not applied is read again from the position that was told
                 self._apply(target, (arrival.event.schema, arrival.event.table), arrival.event)
                 self._status.position = arrival.position
+                self._status.latency = round(time.monotonic() - arrival.moment, 3)
                 self._say("running")
         finally:
             # a thread that still runs while the interpreter ends may keep it from ending

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from cutover.database_move import Back, Replicating, Rights, Say, Switched
+from cutover.database_move import Back, Lag, Replicating, Rights, Say, Switched
 from cutover.errors import StepError
 from cutover.ports import Connection, Side
 
@@ -65,6 +65,12 @@ class FakeMove:
 
     def replicating(self) -> Replicating:
         return Replicating(self.forward, f"it is {self.forward}")  # type: ignore[arg-type]
+
+    def lag(self) -> Lag:
+        self._begin("lag")
+        direction: Literal["forward", "reverse"] = "reverse" if self.serves == "target" else "forward"
+        state = self.reverse if direction == "reverse" else self.forward
+        return Lag(direction, state, f"it is {state}", 0.25 if state == "running" else None)  # type: ignore[arg-type]
 
     def replicate(self, say: Say) -> Mapping[str, Any]:
         self._begin("replicate")

@@ -395,11 +395,12 @@ def test_both_forms_of_access_logs_are_read() -> None:
     )
     upstreams = {"billing-guance-intl-webportal": DOMAIN}
 
-    for line, moment in ((json_line, 12.5), (nginx_line, 0)):
+    for line, moment in ((json_line, 12.5), (nginx_line, 1795269600)):
         found = parse(line, upstreams)
         assert found is not None
         assert (found.client.host, found.client.address, found.client.agent) == (DOMAIN, "198.18.0.1", "kodo")
         assert found.moment == moment
+    assert (found.status, found.seconds) == (200, 0.004)
     for line in (
         "",
         "started",

@@ -18,9 +18,12 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium, which setup installs."""
+    """Debian's chromium, which setup installs.
+
+    Of a module alone: while it is open, no other test of the process can have an event loop of its own.
+    """
     program = shutil.which("chromium")
     assert program, "chromium is missing: `make setup` installs it"
     with sync_playwright() as playwright:

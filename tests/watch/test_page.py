@@ -150,16 +150,25 @@ def test_what_both_sides_answer_is_shown(
          "says": "200" if good else "503", "good": good, "p50": 4.2, "p99": 11.0, "failed": 3, "of": 60}
         for side, good in (("source", True), ("target", False))
     ]  # fmt: skip
+    history = [[1.8e9 + 2 * n, 220 - n, n % 3, 12.0, n, 0, 9.0, None if n < 20 else 4.0] for n in range(60)]
+    side = {"rate": 161.4, "failed": 2, "requests": 1614, "seconds": 10.0, "p50": 4.1, "p99": 12.5}
+    lag = {"direction": "forward", "state": "running", "detail": f"receiving {MARKUP}", "seconds": 0.0042}
+    measured = {"traffic": {"source": side, "target": {"error": MARKUP}}, "lag": lag, "history": history}
     with served(session, plan) as page:
-        page.feed.probed = lambda: {"error": "", "rows": rows}
-        for shape in (DESK, PHONE):
-            with opened(browser, page.link, viewport=shape) as tab:
+        page.feed.probed = lambda: {"error": "", "rows": rows, **measured}
+        for shape, scheme in ((DESK, "light"), (DESK, "dark"), (PHONE, "light"), (PHONE, "dark")):
+            with opened(browser, page.link, viewport=shape, color_scheme=scheme) as tab:
+                expect(tab.locator("[data-tone=source]")).to_contain_text("161")
+                expect(tab.locator("[data-tone=source]")).to_contain_text("2 of 1614 failed")
+                expect(tab.locator("[data-tone=target]")).to_contain_text(MARKUP)
+                expect(tab.locator("[data-tone=lag] .figure")).to_have_text("4.2 ms")
+                expect(tab.locator("[data-tone=source] polyline")).to_have_count(2)
                 expect(tab.locator("#probed tr")).to_have_count(2)
                 expect(tab.locator("#probed tr").last).to_contain_text("503")
                 expect(tab.locator("#probed tr").first).to_contain_text(MARKUP)
                 assert tab.evaluate("document.documentElement.scrollWidth") <= shape["width"]
                 assert serious(tab) == []
-                tab.screenshot(path=pictures / f"probes-{shape['width']}.png", full_page=True)
+                tab.screenshot(path=pictures / f"probes-{shape['width']}-{scheme}.png", full_page=True)
 
 
 def test_going_back_is_shown_step_by_step(

@@ -1,4 +1,5 @@
 // The page: takes what the server sends, shows it, and says so when it has heard nothing.
+import { measures } from "/measures.js";
 import { Stage, at, clock, duration, make, set } from "/show.js";
 
 const SILENT_MS = 12000;
@@ -130,6 +131,7 @@ function showHead() {
 
 function probes() {
   const found = head.probes;
+  measures(found);
   at("probes").hidden = !found;
   if (!found) return;
   set(at("probes-error"), found.error ? `Nobody can be asked: ${found.error}` : "");

@@ -1,12 +1,13 @@
 """Operations that moto lacks, by service. Each keeps botocore's shapes and AWS's errors."""
 
-from lab.aws.fakes import corrections, dms, dynamodb, eks, elasticache
+from lab.aws.fakes import corrections, dms, dms_metrics, dynamodb, eks, elasticache
 
 
 def install() -> None:
     """Add them to moto's services in this process; doing it again changes nothing."""
     eks.install()
     dms.install()
+    dms_metrics.install()
     dynamodb.install()
     elasticache.install()
     corrections.install()

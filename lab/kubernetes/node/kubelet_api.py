@@ -241,12 +241,24 @@ class _Session:
 
 
 def tail(part: LogPart, lines: int) -> int:
-    """Where the last `lines` lines of a part begin."""
+    """Where the last `lines` lines of a part begin; reads from its end, as a log may be long."""
     with part.path.open("rb") as file:
-        file.seek(part.start)
-        content = file.read() if part.end is None else file.read(part.end - part.start)
-    kept = content.splitlines(keepends=True)[-lines:] if lines else []
-    return part.start + len(content) - sum(map(len, kept))
+        end = file.seek(0, os.SEEK_END) if part.end is None else part.end
+        if lines == 0:
+            return end
+        # a newline at the very end closes the last line and begins none
+        place, left = max(part.start, end - 1), lines
+        while place > part.start:
+            begin = max(part.start, place - _CHUNK)
+            file.seek(begin)
+            chunk = file.read(place - begin)
+            at = len(chunk)
+            while (at := chunk.rfind(b"\n", 0, at)) >= 0:
+                left -= 1
+                if left == 0:
+                    return begin + at + 1
+            place = begin
+    return part.start
 
 
 def exit_status(code: int) -> Object:
