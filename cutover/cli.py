@@ -41,6 +41,7 @@ from cutover.runbook import markdown
 from cutover.runner import Result, Runner
 from cutover.session import DEFAULT_ENVIRONMENT, DEFAULT_PLAN, Session, preflight, preview
 from cutover.status import render_status, status_of
+from cutover.terminal import RunView
 from cutover.times import expected_times
 from stacks.settings import SettingsError
 
@@ -202,7 +203,8 @@ def _work(session: Session, heading: Heading, *, adopt: bool, as_json: bool) -> 
     plan = session.plan()
     if heading.until is not None:
         heading = replace(heading, until=plan.stage(heading.until).id)
-    output = Output(as_json=as_json)
+    times = expected_times(plan, None, session.project / "out" / plan.id / "report.json")
+    output = Output(as_json=as_json, view=RunView(session, plan, times))
     try:
         result = _run_plan(session, plan, heading, adopt=adopt, output=output)
     except KeyboardInterrupt:

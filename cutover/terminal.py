@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cutover.actions.database import SwitchDatabase
+from cutover.errors import JournalError
 from cutover.history import Status, fold
 from cutover.journal import Contents, read_further
 from cutover.narrative import owners_of, tell
@@ -21,6 +23,7 @@ from cutover.times import duration
 from cutover.watch.view import head_view
 
 LOOK_SECONDS = 0.5
+_MOVING = (Status.BEGUN, Status.UNDO_BEGUN)
 _LINES = 8
 _STEPS = 12
 _COLOURS = {"done": "green", "begun": "blue", "failed": "red", "undo begun": "yellow", "undo failed": "red"}
@@ -53,6 +56,30 @@ def follow(
         print(end, flush=True)
 
 
+class RunView:
+    """The same beneath the lines of a run, in the runner's own terminal."""
+
+    def __init__(self, session: Session, plan: Plan, times: Mapping[str, float]) -> None:
+        self._session = session
+        self._plan = plan
+        self._times = times
+        self._contents = Contents((), 0, 0)
+        self._switches = {step.id for step in plan.steps if isinstance(step.action, SwitchDatabase)}
+
+    def __call__(self) -> RenderableType | None:
+        """What is to be seen now; None: what was seen last, as nothing may take time from a switch."""
+        try:
+            self._contents = read_further(self._session.journal_path, self._contents)
+        except JournalError:
+            return None  # the runner says it, and ends
+        history = fold(self._contents.records)
+        if any(history.step(name).status in _MOVING for name in self._switches):
+            return None
+        last = self._contents.records[-1] if self._contents.records else None
+        head = head_view(self._plan, history, last, running=True, program=self._session.program)
+        return _screen(self._session, self._plan, self._times, self._contents, head, lines=False)
+
+
 def _moments(session: Session, plan: Plan) -> Iterator[tuple[Contents, dict[str, Any]]]:
     """The journal and where it stands, twice a second; the last one once nobody is at work."""
     contents = Contents((), 0, 0)
@@ -71,7 +98,13 @@ def _moments(session: Session, plan: Plan) -> Iterator[tuple[Contents, dict[str,
 
 
 def _screen(
-    session: Session, plan: Plan, times: Mapping[str, float], contents: Contents, head: Mapping[str, Any]
+    session: Session,
+    plan: Plan,
+    times: Mapping[str, float],
+    contents: Contents,
+    head: Mapping[str, Any],
+    *,
+    lines: bool = True,
 ) -> RenderableType:
     history = fold(contents.records)
     owners = owners_of(plan)
@@ -104,7 +137,7 @@ def _screen(
     for item in head["waiting"]:
         parts.append(Text(f"waiting for {item['owner']}: {item['instructions']}", style="yellow bold"))
         parts.append(Text(f"    {session.program} approve {item['step']} --as NAME --note TEXT"))
-    told = [(record.at, tell(record, owners)) for record in contents.records[-4 * _LINES :]]
+    told = [(record.at, tell(record, owners)) for record in contents.records[-4 * _LINES :] if lines]
     parts += [Text(f"{_clock(at)} {text}", style="dim") for at, text in told if text][-_LINES:]
     if not head["running"]:
         parts.append(Text(f"next: {head['command']}", style="bold"))

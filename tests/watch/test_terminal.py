@@ -9,10 +9,11 @@ import threading
 import pytest
 from rich.console import Console
 
+from cutover.output import Output
 from cutover.plan import Plan
 from cutover.session import Session
-from cutover.terminal import follow
-from tests.watch.stage import Puppet, make_plan
+from cutover.terminal import RunView, follow
+from tests.watch.stage import ROOT, Puppet, make_plan
 
 
 @pytest.fixture
@@ -77,3 +78,41 @@ def test_a_terminal_shows_stages_times_and_who_is_waited_for(
     assert "42 s" in shown
     assert "next: cutover" in shown
     assert "the run ended: halted: the port is closed" in shown
+
+
+def test_a_run_shows_the_same_beneath_its_lines(session: Session, plan: Plan, puppet: Puppet) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=140, height=60, no_color=True, highlight=False)
+    puppet.open(plan)
+    puppet.do("s1-1")
+    puppet.begin("s1-2")
+    with Output(as_json=False, view=RunView(session, plan, {"s1-1": 42.0}), console=console) as output:
+        output.say("s1-2: [bold]looked[/bold]")
+        output.say("waiting for the port: it is [red]closed[/red]")
+        puppet.end("s1-2")
+    shown = out.getvalue()
+
+    assert "s1-2: [bold]looked[/bold]" in shown
+    assert "A [bold]plan[/bold], prod: under way" in shown
+    assert "2 of 9 steps done" in shown
+    assert "42 s" in shown
+
+
+def test_nothing_is_drawn_while_the_database_is_switched(session: Session, puppet: Puppet) -> None:
+    plan = Session.at(ROOT, "prod", "boss-corestone").plan()
+    view = RunView(session, plan, {})
+    puppet.open(plan)
+    assert view() is not None
+    puppet.begin("switch-database")
+    assert view() is None
+    puppet.end("switch-database")
+    assert view() is not None
+
+
+def test_where_there_is_no_terminal_a_run_is_lines(session: Session, plan: Plan) -> None:
+    out = io.StringIO()
+    view = RunView(session, plan, {})
+    with Output(as_json=False, view=view, console=Console(file=out)) as output:
+        output.say("waiting for the port: it is closed")
+    assert out.getvalue().endswith("waiting for the port: it is closed\n")
+    assert out.getvalue().count("\n") == 1
