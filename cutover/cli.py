@@ -36,7 +36,7 @@ from cutover.history import BACK, FORWARD, OPERATOR, Heading
 from cutover.notices.notifier import Notifier
 from cutover.output import Output, stop_on_ctrl_c
 from cutover.plan import Plan, specification
-from cutover.report import read_report_input, write_report
+from cutover.report import read_report_input, with_context, write_report
 from cutover.runbook import markdown
 from cutover.runner import Result, Runner
 from cutover.session import DEFAULT_ENVIRONMENT, DEFAULT_PLAN, Session, preflight, preview
@@ -291,16 +291,31 @@ def report(
         Path | None, typer.Option(help="A JSON file with `faults_injected`, by whoever injected them.")
     ] = None,
     engine: Annotated[str, typer.Option(help="Which engine ran the stacks: official or lab.")] = "official",
+    expected: Annotated[
+        Path | None,
+        typer.Option(
+            help="The report.json whose times were planned; the last run's that succeeded otherwise."
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another report.json to compare with, beside those in earlier/; may be repeated."),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="The folder to write into; out/PLAN otherwise.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write report.json and report.html from the journal."""
+    """Write report.json and report.html from the journal; the report of the run before goes to earlier/."""
     session: Session = context.obj
     plan = session.plan()
     given = read_report_input(traffic, series, faults, engine)
     folder = output or session.project / "out" / plan.id
     thresholds = session.environment().cutover
-    made = write_report(folder, plan, session.contents().records, given, thresholds)
+    records = session.contents().records
+    given = with_context(
+        given, plan, records, series=session.series_path, folder=folder, expected=expected,
+        compare=compare or (),
+    )  # fmt: skip
+    made = write_report(folder, plan, records, given, thresholds)
     if as_json:
         typer.echo(made.model_dump_json(indent=2))
         return

@@ -52,7 +52,7 @@ def export(plan: Plan, folder: Path, formats: Sequence[str], times: Mapping[str,
                 elif format_ == "html":
                     path.write_text(runbook_html(plan, times, owner), encoding="utf-8")
                 else:
-                    _print(browser, runbook_html(plan, times, owner), path)
+                    print_page(browser, runbook_html(plan, times, owner), path)
                 written.append(path)
     except OSError as error:
         raise PlanError(f"the runbook could not be written to {folder}: {error}") from error
@@ -79,7 +79,8 @@ def _browser() -> str:
     )
 
 
-def _print(browser: str, page: str, path: Path) -> None:
+def print_page(browser: str, page: str, path: Path) -> None:
+    """Prints a page of HTML as a PDF. Raises PlanError."""
     with tempfile.TemporaryDirectory(prefix="landfall-print-") as folder:
         source = Path(folder) / "runbook.html"
         source.write_text(page, encoding="utf-8")

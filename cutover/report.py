@@ -4,178 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from cutover.errors import PlanError
 from cutover.history import BACK, FORWARD, History, Status, StepHistory, fold
 from cutover.journal import Record
+from cutover.measure.series import Sample, read_series, thinned
 from cutover.plan import Plan
+from cutover.report_earlier import earlier_reports, keep_earlier, planned_times
+from cutover.report_model import (
+    ApprovalReport,
+    Criterion,
+    EarlierRun,
+    Engine,
+    Fault,
+    ReplicationReport,
+    Report,
+    RollbackReport,
+    Section,
+    SlowerStep,
+    StageReport,
+    StepReport,
+    Traffic,
+    VerificationReport,
+    read_report,
+)
 from stacks.settings import CutoverSettings
 
-SCHEMA = 1
 SWITCH = "switch-database"
 """The step by which the database is switched."""
-Engine = Literal["official", "lab"]
-
-
-class Section(BaseModel):
-    """A part of the report."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StageReport(Section):
-    """One stage; `seconds` of its steps' last attempts together."""
-
-    id: str
-    outcome: str
-    seconds: float
-
-
-class StepReport(Section):
-    """One step; `seconds` of its last attempt, forward or back."""
-
-    id: str
-    stage: str
-    owner: str
-    outcome: str
-    seconds: float
-    attempts: int
-
-
-class Held(Section):
-    """Requests that were parked at the gate."""
-
-    count: int
-    max_ms: float
-
-
-class Refused(Section):
-    """What failed while the database was switched by restarts, which refuses writes; part of `failed`."""
-
-    failed: int
-    unknown_outcome: int
-    seconds: float
-
-
-class Percentiles(Section):
-    """In milliseconds; None where nothing was measured."""
-
-    p50: float | None
-    p99: float | None
-    max: float | None
-
-
-class Latencies(Section):
-    """In milliseconds, by the side that answered."""
-
-    source_p50: float | None
-    source_p99: float | None
-    target_p50: float | None
-    target_p99: float | None
-
-
-class StaleClients(Section):
-    """Clients that never ask DNS again."""
-
-    requests: int
-    failed: int
-
-
-class Traffic(Section):
-    """What the clients saw. `failed`: errors and time-outs, retries of the program's own not included."""
-
-    requests: int
-    failed: int
-    reads_failed: int
-    unknown_outcome: int
-    held: Held
-    refused: Refused | None = None
-    writes_acknowledged: int
-    writes_lost: int
-    writes_duplicated: int
-    write_gap_ms: Percentiles
-    latency_ms: Latencies
-    stale_clients: StaleClients
-
-
-class ReplicationReport(Section):
-    """The switch of the database, in milliseconds; of the last switch forward."""
-
-    kind: str
-    """What carried the forward replication: `native` or `dms`."""
-    lag_ms_at_fence: float
-    park_ms: float
-    pause_ms: float
-    fence_ms: float
-    drain_ms: float
-    compare_ms: float
-    promote_ms: float
-    let_through_ms: float
-
-
-class VerificationReport(Section):
-    """What was compared of the two databases, to its end under the fence."""
-
-    tables: int
-    rows: int
-    rows_per_second: float
-    rechecked_under_fence: int
-    mismatches: int
-    schema_differences: int
-
-
-class RollbackReport(Section):
-    """What became of the writes on the target's database."""
-
-    writes_on_target: int
-    kept: int
-
-
-class Criterion(Section):
-    """One of the document's success criteria. `holds` is None where this run cannot judge it."""
-
-    id: str
-    title: str
-    holds: bool | None
-    evidence: str
-
-
-class Fault(Section):
-    """A fault that was injected on purpose."""
-
-    kind: str
-    at: str
-    step: str
-
-
-class Report(Section):
-    """The whole report."""
-
-    schema_version: int = SCHEMA
-    plan: str
-    plan_hash: str
-    environment: str
-    engine: Engine
-    outcome: str
-    started: str
-    finished: str
-    stages: tuple[StageReport, ...]
-    steps: tuple[StepReport, ...]
-    traffic: Traffic | None
-    replication: ReplicationReport | None = None
-    verification: VerificationReport | None = None
-    rollback: RollbackReport | None
-    criteria: tuple[Criterion, ...]
-    faults_injected: tuple[Fault, ...] = ()
-    differs: tuple[str, ...] = ()
-    """Where the plan does otherwise than its document says, and why."""
-    versions: Mapping[str, str]
+MARGIN_SECONDS = 30.0
+"""So much before and after the run is shown of what was measured."""
+MOST_SAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -186,6 +52,12 @@ class ReportInput:
     traffic: Traffic | None = None
     series: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    """What pages measured meanwhile."""
+    planned: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by step."""
+    earlier: tuple[Report, ...] = ()
+    """Of other runs of the plan, the oldest first."""
 
 
 _S = TypeVar("_S", bound=Section)
@@ -226,6 +98,38 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise PlanError(f"{path}: expected a JSON object")
     return found
+
+
+def with_context(
+    given: ReportInput,
+    plan: Plan,
+    records: Iterable[Record],
+    *,
+    series: Path,
+    folder: Path,
+    expected: Path | None,
+    compare: Iterable[Path],
+) -> ReportInput:
+    """Adds what was measured meanwhile, what was planned, and other runs. Raises PlanError.
+
+    Args:
+        series: where pages kept what they measured.
+        folder: the report's; a report of another run that lies there is put aside.
+        expected: a report whose times were planned; None: the last run's that succeeded.
+        compare: further reports to compare with.
+    """
+    history = fold(records)
+    if not history.started:
+        return given
+    keep_earlier(folder, history.started)
+    earlier = earlier_reports(folder, compare, plan.id, history.started)
+    planned = planned_times([read_report(expected)] if expected else earlier)
+    begin, end = (
+        datetime.fromisoformat(moment).timestamp() if moment else float("inf")
+        for moment in (history.started, history.finished)
+    )
+    samples = thinned(read_series(series, begin - MARGIN_SECONDS, end + MARGIN_SECONDS), MOST_SAMPLES)
+    return replace(given, samples=tuple(samples), planned=planned, earlier=earlier)
 
 
 def make_report(
@@ -275,6 +179,9 @@ def make_report(
                 verified=_of_switch(records, VerificationReport, "verification"),
             )
         ),
+        approvals=tuple(_approvals(records)),
+        slower=slower(steps, given.planned),
+        earlier=tuple(EarlierRun.of(report) for report in given.earlier),
         differs=plan.document.differs,
         faults_injected=given.faults,
         versions=_versions(history),
@@ -292,10 +199,35 @@ def write_report(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (folder / "report.html").write_text(report_html(made, plan, records, given.series), encoding="utf-8")
+        (folder / "report.html").write_text(report_html(made, plan, records, given), encoding="utf-8")
     except OSError as error:
         raise PlanError(f"the report could not be written to {folder}: {error}") from error
     return made
+
+
+SLOWER = 1.5
+"""A step is called slower from here on, as a share of what was planned, and from two seconds more."""
+_SLOWER_SECONDS = 2.0
+
+
+def slower(steps: Iterable[StepReport], planned: Mapping[str, float]) -> tuple[SlowerStep, ...]:
+    """The steps that took longer than was planned, the one that lost most first."""
+    found = [
+        SlowerStep(id=step.id, seconds=step.seconds, planned_seconds=planned[step.id])
+        for step in steps
+        if step.attempts
+        and step.id in planned
+        and step.seconds > max(SLOWER * planned[step.id], planned[step.id] + _SLOWER_SECONDS)
+    ]
+    return tuple(sorted(found, key=lambda step: step.planned_seconds - step.seconds))
+
+
+def _approvals(records: Iterable[Record]) -> Iterable[ApprovalReport]:
+    """All of them, in their order: one that was given before a rollback counts as well."""
+    for record in records:
+        if record.kind == "approval":
+            names = ("step", "by", "note", "at")
+            yield ApprovalReport(**{name: record.data[name] for name in names})
 
 
 def _switches(records: Iterable[Record], direction: str) -> list[Mapping[str, Any]]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 from cutover.journal import Record
 from cutover.plan import Plan
-from cutover.report import Report, Span, spans
+from cutover.report import ReportInput, Span, spans
+from cutover.report_charts import timeline
+from cutover.report_model import EarlierRun, Report
+from cutover.times import duration
 
-WIDTH, LANE, CHART = 960, 26, 120
-_LEFT, _RIGHT = 90, 10
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --text: #222; --back: #fff; }
 @media (prefers-color-scheme: dark) { :root { --text: #ddd; --back: #181a1b; } }
@@ -24,15 +25,21 @@ table { border-collapse: collapse; width: 100%; } td, th { text-align: left; pad
 .good { color: #18794e; } .bad { color: #cd2b31; font-weight: 600; } .none { opacity: .7; }
 @media (prefers-color-scheme: dark) { .good { color: #4cc38a; } .bad { color: #ff6369; } }
 svg { width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: var(--text); }
+thead { display: table-header-group; } .wide { overflow-x: auto; }
+@page { size: A4; margin: 14mm; }
+@media print { :root { color-scheme: light; --text: #000; --back: #fff; --line: #0004; }
+  body { max-width: none; margin: 0; padding: 0; font-size: 10.5pt; } tr, svg { break-inside: avoid; }
+  h2 { break-after: avoid; } .wide { overflow: visible; } .good { color: #18794e; } .bad { color: #cd2b31; }
+  table { font-size: 9.5pt; } }
 """
 
 
-def report_html(report: Report, plan: Plan, records: Iterable[Record], series: Mapping[str, Any]) -> str:
+def report_html(report: Report, plan: Plan, records: Iterable[Record], given: ReportInput) -> str:
     """The page."""
-    return "\n".join(_page(report, plan, tuple(spans(plan, records)), series)) + "\n"
+    return "\n".join(_page(report, plan, tuple(spans(plan, records)), given)) + "\n"
 
 
-def _page(report: Report, plan: Plan, found: Sequence[Span], series: Mapping[str, Any]) -> Iterator[str]:
+def _page(report: Report, plan: Plan, found: Sequence[Span], given: ReportInput) -> Iterator[str]:
     title = escape(f"{report.plan}: {report.outcome}")
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -50,10 +57,50 @@ def _page(report: Report, plan: Plan, found: Sequence[Span], series: Mapping[str
     )
     if found:
         yield "<h2>Timeline</h2>"
-        yield from _timeline(found, series)
+        yield from timeline(found, given.series, given.samples)
+    if report.slower:
+        yield "<h2>Slower than planned</h2>"
+        yield from _table(
+            ("Step", "Took", "Planned"),
+            (
+                (escape(step.id), duration(step.seconds), duration(step.planned_seconds))
+                for step in report.slower
+            ),
+        )
+    elif given.planned:
+        yield "<h2>Slower than planned</h2><p>No step was.</p>"
+    if report.earlier:
+        yield "<h2>Beside earlier runs and rehearsals</h2>"
+        yield from _comparison(report)
+    if report.approvals:
+        yield "<h2>Approvals</h2>"
+        yield from _table(
+            ("Step", "By", "When", "Note"),
+            (
+                tuple(map(escape, (item.step, item.by, _moment(item.at), item.note)))
+                for item in report.approvals
+            ),
+        )
     if report.traffic is not None:
         yield "<h2>What the clients saw</h2>"
         yield from _table(("", ""), _flat(report.traffic.model_dump()))
+    for title, part in (
+        ("The switch of the database", report.replication),
+        ("The comparison of the data", report.verification),
+        ("The way back", report.rollback),
+    ):
+        if part is not None:
+            yield f"<h2>{title}</h2>"
+            yield from _table(("", ""), _flat(part.model_dump()))
+    if report.faults_injected:
+        yield "<h2>Faults that were injected</h2>"
+        yield from _table(
+            ("What", "When", "Step"),
+            (
+                tuple(map(escape, (fault.kind, _moment(fault.at), fault.step)))
+                for fault in report.faults_injected
+            ),
+        )
     yield "<h2>Steps</h2>"
     yield from _table(
         ("Stage", "Step", "Owner", "Outcome", "Seconds", "Attempts"),
@@ -83,12 +130,12 @@ def _holds(value: bool | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield "<table>"
+    yield '<div class="wide"><table>'
     if any(head):
-        yield "<tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>"
+        yield "<thead><tr>" + "".join(f'<th scope="col">{cell}</th>' for cell in head) + "</tr></thead>"
     for row in rows:
         yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
-    yield "</table>"
+    yield "</table></div>"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -96,57 +143,31 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name} ")
         else:
-            yield escape(f"{prefix}{name}".replace("_", " ")), "–" if value is None else f"{value:,}"
+            shown = f"{value:,}" if isinstance(value, int | float) else "–" if value is None else str(value)
+            yield escape(f"{prefix}{name}".replace("_", " ")), escape(shown)
 
 
-def _timeline(found: Sequence[Span], series: Mapping[str, Any]) -> Iterator[str]:
-    """Stages as bars, over requests, failures and latency by second where they were measured."""
-    seconds: list[Mapping[str, Any]] = list(series.get("seconds", ()))
-    offset = float(series.get("started", 0.0))
-    times = [(_epoch(span.began), _epoch(span.ended)) for span in found]
-    start = min([times[0][0], *([offset] if seconds else [])])
-    end = max([times[-1][1], *([offset + len(seconds)] if seconds else [])])
-    scale = (WIDTH - _LEFT - _RIGHT) / max(end - start, 0.001)
-
-    def x(moment: float) -> float:
-        return round(_LEFT + (moment - start) * scale, 1)
-
-    lanes = list(dict.fromkeys(span.stage for span in found))
-    height = len(lanes) * LANE + (3 * (CHART + 24) if seconds else 0) + 24
-    yield f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Timeline of stages">'
-    for number, lane in enumerate(lanes):
-        yield f'<text x="0" y="{number * LANE + 17}">{escape(lane)}</text>'
-    for span, (began, ended) in zip(found, times, strict=True):
-        colour = "#cd2b31" if not span.ok else "#3e63dd" if span.direction == "forward" else "#ad7f00"
-        width = max(2.0, x(ended) - x(began))
-        label = escape(f"{span.stage}, {span.direction}: {ended - began:.1f} s")
-        yield (
-            f'<rect x="{x(began)}" y="{lanes.index(span.stage) * LANE + 4}" width="{width:.1f}" '
-            f'height="{LANE - 8}" rx="3" fill="{colour}"><title>{label}</title></rect>'
-        )
-    top = len(lanes) * LANE + 24
-    for title, key, colour in (
-        ("requests/s", "requests", "#3e63dd"), ("failed/s", "failed", "#cd2b31"),
-        ("p99 ms", "p99_ms", "#6e56cf"),
-    ) if seconds else ():  # fmt: skip
-        points = [(x(offset + item["second"]), float(item.get(key) or 0.0)) for item in seconds]
-        yield from _chart(title, points, top, colour)
-        top += CHART + 24
-    yield f'<text x="{_LEFT}" y="{height - 6}">0 s</text>'
-    yield f'<text x="{WIDTH - _RIGHT}" y="{height - 6}" text-anchor="end">{end - start:.0f} s</text></svg>'
+def _comparison(report: Report) -> Iterator[str]:
+    """This run in the first row, then the others, the newest first."""
+    runs = [EarlierRun.of(report), *reversed(report.earlier)]
+    figures = ("Requests", "Failed", "Writes lost", "Longest held", "Longest write gap", "Switch")
+    yield from _table(("Run", "Outcome", "Took", *figures), map(_row, runs))
 
 
-def _chart(title: str, points: Sequence[tuple[float, float]], top: int, colour: str) -> Iterator[str]:
-    highest = max((value for _, value in points), default=0.0)
-    bottom = top + CHART
-    line = " ".join(
-        f"{place},{bottom - value / (highest or 1.0) * (CHART - 10):.1f}" for place, value in points
+def _row(run: EarlierRun) -> Sequence[str]:
+    return (
+        escape(_moment(run.started)),
+        f"{escape(run.outcome)} ({escape(run.engine)} engine)",
+        "–" if run.seconds is None else duration(run.seconds),
+        *(_figure(value) for value in (run.requests, run.failed, run.writes_lost)),
+        *(_figure(value, " ms") for value in (run.held_max_ms, run.write_gap_max_ms, run.switch_ms)),
     )
-    yield f'<text x="0" y="{top + 12}">{escape(title)}</text>'
-    yield f'<text x="0" y="{top + 28}">max {highest:g}</text>'
-    yield f'<line x1="{_LEFT}" y1="{bottom}" x2="{WIDTH - _RIGHT}" y2="{bottom}" stroke="var(--line)"/>'
-    yield f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
 
 
-def _epoch(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
+def _figure(value: float | None, unit: str = "") -> str:
+    return "–" if value is None else f"{value:,}{unit}"
+
+
+def _moment(text: str) -> str:
+    """A time for people, in UTC."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if text else ""

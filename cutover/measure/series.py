@@ -51,7 +51,9 @@ class Sample:
 
         def flow(side: Side) -> Flow | None:
             found = traffic.get(side)
-            return found and Flow(round(found.rate, 2), found.failed, found.p50_ms, found.p99_ms)
+            if found is None:
+                return None
+            return Flow(round(found.rate, 2), found.failed, found.p50_ms, found.p99_ms)
 
         seconds = lag.seconds if lag else None
         return cls(

@@ -400,7 +400,7 @@ def test_both_forms_of_access_logs_are_read() -> None:
         assert found is not None
         assert (found.client.host, found.client.address, found.client.agent) == (DOMAIN, "198.18.0.1", "kodo")
         assert found.moment == moment
-    assert (found.status, found.seconds) == (200, 0.004)
+        assert (found.status, found.seconds) == ((200, 0.004) if moment > 12.5 else (0, None))
     for line in (
         "",
         "started",
