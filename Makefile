@@ -1,6 +1,6 @@
 # `make rehearse` and `make test` set up whatever they need; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse bench-switch bench-verify lab lab-down estate preview test check docs lock
+.PHONY: help setup rehearse bench-switch bench-verify bench-watch lab lab-down estate preview test check docs lock
 
 PYTHON3 ?= python3
 # The setup prints its progress on stderr and the virtual environment's python on stdout.
@@ -20,6 +20,9 @@ bench-switch: ## how long requests wait while the database is switched, many tim
 
 bench-verify: ## rows a second of the verification beside other tools: out/bench/verify.json
 	@$(PYTHON) -m lab bench-verify
+
+bench-watch: ## whether 20 open pages of `cutover watch` cost the switch anything: out/bench/watch.json
+	@$(PYTHON) -m lab bench-watch
 
 lab: ## a lab that stays, to be worked with by hand
 	@$(PYTHON) -m lab up
@@ -43,10 +46,12 @@ test: check ## everything: the checks, the unit tests and the tests in the lab
 	@$(PYTHON) -m pytest -n 2 -m "not lab"
 	@$(PYTHON) -m lab.world -- $(PYTHON) -m pytest -m lab
 
-docs: ## write again what docs/ has from the code: settings, controls, costs
+docs: ## write again what docs/ has from the code: settings, controls, costs, commands, metrics
 	@$(PYTHON) -m stacks.settings.reference docs/settings.md
 	@$(PYTHON) -m tests.policy.evidence docs/controls.md
 	@$(PYTHON) -m tests.docs.costs docs/first-preview.md
+	@$(PYTHON) -m cutover.reference docs/commands.md
+	@$(PYTHON) -m cutover.measure.metrics docs/metrics.md
 
 lock: ## renew requirements.lock from requirements.in
 	@$(PYTHON) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade --no-header requirements.in -o requirements.lock

@@ -189,12 +189,12 @@ class EarlierRun(Section):
             engine=report.engine,
             outcome=report.outcome,
             seconds=report.seconds,
-            requests=traffic and traffic.requests,
-            failed=traffic and traffic.failed,
-            writes_lost=traffic and traffic.writes_lost,
-            held_max_ms=traffic and traffic.held.max_ms,
-            write_gap_max_ms=traffic and traffic.write_gap_ms.max,
-            switch_ms=parts and round(sum(float(getattr(parts, name)) for name in names), 3),
+            requests=traffic.requests if traffic else None,
+            failed=traffic.failed if traffic else None,
+            writes_lost=traffic.writes_lost if traffic else None,
+            held_max_ms=traffic.held.max_ms if traffic else None,
+            write_gap_max_ms=traffic.write_gap_ms.max if traffic else None,
+            switch_ms=round(sum(getattr(parts, name) for name in names), 3) if parts else None,
         )
 
 

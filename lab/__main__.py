@@ -1,13 +1,14 @@
-"""`python -m lab rehearse`, `estate`, `bench-switch`, `bench-verify`, `up`, `down`: see `make help`."""
+"""`python -m lab rehearse`, `estate`, `bench-switch`, `-verify`, `-watch`, `up`, `down`: see `make help`."""
 
 from __future__ import annotations
 
 import sys
 
-from lab import bench_switch, bench_verify, estate, rehearse, standing
+from lab import bench_switch, bench_verify, bench_watch, estate, rehearse, standing
 
 _COMMANDS = {"estate": estate.main, "rehearse": rehearse.main}
 _COMMANDS |= {"bench-switch": bench_switch.main, "bench-verify": bench_verify.main}
+_COMMANDS |= {"bench-watch": bench_watch.main}
 _COMMANDS |= {"up": standing.up, "stay": standing.stay, "down": standing.down}
 
 
