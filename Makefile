@@ -12,7 +12,7 @@ help: ## what there is
 setup: ## install and build what is missing, into a cache outside the clone
 	@$(PYTHON3) -m lab.setup
 
-rehearse: ## the whole migration on this machine; PLAN= UNTIL= THEN=rollback KILL=n SWITCH=armed|restart SEED= RATE= ENGINE=official|lab OUT=
+rehearse: ## the whole migration on this machine; PLAN= UNTIL= THEN=rollback KILL=n SWITCH=armed|restart WITHOUT=part SEED= RATE= ENGINE=official|lab OUT=
 	@$(PYTHON) -m lab rehearse
 
 bench-switch: ## how long requests wait while the database is switched, many times over: out/bench/switch.json
@@ -44,7 +44,8 @@ check: ## formatting, lint, types and who may import whom
 
 test: check ## everything: the checks, the unit tests and the tests in the lab
 	@$(PYTHON) -m pytest -n 2 -m "not lab"
-	@$(PYTHON) -m lab.world -- $(PYTHON) -m pytest -m lab
+	@$(PYTHON) -m pytest -m lab --dist loadfile --no-loadscope-reorder \
+		--tx "2*popen//python=$(PYTHON) -m lab.world -- $(PYTHON)" tests/lab tests
 
 docs: ## write again what docs/ has from the code: settings, controls, costs, commands, metrics
 	@$(PYTHON) -m stacks.settings.reference docs/settings.md

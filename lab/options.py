@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.without import PARTS
 from lab.world import LabError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -30,6 +31,8 @@ class Options:
     seed: int
     switch: str
     """How the database is switched, `armed` or `restart`; nothing: as the settings say."""
+    without: str
+    """A protection that is taken away, so that the rehearsal has to fail; see lab.without."""
     ttl_divisor: int
     output: Path
     keep: bool
@@ -67,13 +70,21 @@ class Options:
             rate=number("RATE", 220, 1),
             seed=int(number("SEED", 1, 0)),
             switch=choice("SWITCH", ("", "armed", "restart")),
+            without=choice("WITHOUT", ("", *PARTS)),
             ttl_divisor=int(number("LAB_TTL_DIVISOR", DEFAULT_TTL_DIVISOR, 1)),
             output=Path(environment.get("OUT") or REPOSITORY / "out").resolve(),
             keep=bool(environment.get("KEEP")),
         )
+        if options.without == "reverse" and options.then != "rollback":
+            problems.append("WITHOUT=reverse: it shows on the way back alone, so add THEN=rollback")
         if problems:
             raise LabError("; ".join(problems))
         return options
+
+    @property
+    def plan_name(self) -> str:
+        """What the cutover is told as its plan."""
+        return f"lab.without:{self.without}" if self.without else self.plan
 
     @property
     def wanted(self) -> str:

@@ -31,6 +31,7 @@ from lab.verdict import (
     wrong_checks,
     wrong_traffic,
 )
+from lab.without import bad_luck
 from lab.world import LabError, enter, inside_world
 
 _BEFORE_THE_END = "validate"
@@ -47,7 +48,7 @@ def rehearse(options: Options) -> int:
         clouds = Clouds(folder, find_tools(), ttl_divisor=options.ttl_divisor, progress=progress)
         clouds.start()
         try:
-            scene = Scene(clouds, plan=options.plan, progress=progress)
+            scene = Scene(clouds, plan=options.plan_name, progress=progress)
             return _Rehearsal(options, scene, progress).run()
         finally:
             clouds.stop()
@@ -61,7 +62,7 @@ class _Rehearsal:
         self._progress = progress
         self._output = options.output / options.plan
         self._traffic = scene.clouds.folder / "traffic"
-        self._session = Session.at(scene.project, ENVIRONMENT, options.plan)
+        self._session = Session.at(scene.project, ENVIRONMENT, options.plan_name)
         self._killer = Killer(self._session.journal_path, options.kill, options.seed)
 
     def run(self) -> int:
@@ -82,7 +83,8 @@ class _Rehearsal:
         last = _BEFORE_THE_END if self._options.then == "rollback" else None
         reached = self._options.until or last
         until = ["--to", reached] if reached else []
-        with people.at_work():
+        luck = bad_luck(self._options.without, self._clouds, self._session.journal_path)
+        with people.at_work(), luck:
             code = self._killer.watch(lambda: self._scene.cutover("run", *until))
             if code == 0 and self._options.then == "rollback":
                 code = self._scene.cutover("rollback").wait()
