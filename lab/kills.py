@@ -15,8 +15,9 @@ from pathlib import Path
 from cutover.journal import read_journal
 
 _LOOK_SECONDS = 0.02
-_MOST_RECORDS = 4
 _MOST_SECONDS = 1.5
+_RECORDS_OF_A_STEP = 2
+"""What the journal gets of a step at least: its intent and its outcome."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,24 @@ class Kill:
 
 
 class Killer:
-    """Kills a process `times` times, each a random number of journal records and seconds after its start.
+    """Kills a process `times` times, at moments that chance has spread over the whole way.
 
     The runner's children live on: what they do after their parent's death is part of the fault.
     """
 
-    def __init__(self, journal: Path, times: int, seed: int) -> None:
+    def __init__(self, journal: Path, times: int, seed: int, steps: int) -> None:
+        """`steps`: how many the way has."""
         self._journal = journal
-        self._left = times
         self._random = random.Random(seed)
+        records = range(1, max(times + 1, steps * _RECORDS_OF_A_STEP))
+        self._moments = sorted(self._random.sample(records, times), reverse=True)
+        """How many records the journal has by then; the next one last."""
         self.kills: list[Kill] = []
 
     @property
     def done(self) -> bool:
         """Whether all kills have happened."""
-        return self._left == 0
+        return not self._moments
 
     def watch(self, start: Callable[[], subprocess.Popen[bytes]]) -> int:
         """Start the runner, again after each kill; the exit code of the one that ended by itself."""
@@ -54,10 +58,9 @@ class Killer:
 
     def _kill(self, process: subprocess.Popen[bytes]) -> bool:
         """Whether it was still running at the chosen moment, and is dead now."""
-        begun = self._records()
-        records = self._random.randint(1, _MOST_RECORDS)
+        moment = max(self._moments[-1], self._records() + 1)
         seconds = self._random.uniform(0, _MOST_SECONDS)
-        while self._records() < begun + records:
+        while self._records() < moment:
             if process.poll() is not None:
                 return False
             time.sleep(_LOOK_SECONDS)
@@ -66,7 +69,7 @@ class Killer:
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
-            self._left -= 1
+            self._moments.pop()
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             self.kills.append(Kill("the runner killed with SIGKILL", now, self._step()))
             return True

@@ -63,13 +63,15 @@ class _Rehearsal:
         self._output = options.output / options.plan
         self._traffic = scene.clouds.folder / "traffic"
         self._session = Session.at(scene.project, ENVIRONMENT, options.plan_name)
-        self._killer = Killer(self._session.journal_path, options.kill, options.seed)
 
     def run(self) -> int:
         self._moved = Moved.read(REPOSITORY / f"Pulumi.{ENVIRONMENT}.yaml")
         self._before = look(self._clouds, self._moved)
         self._progress(f"DNS answers TTLs divided by {self._options.ttl_divisor}")
         self._scene.set_up(self._options.engine, switch=self._options.switch)
+        steps = len(self._session.plan().through(self._last_stage))
+        kills, seed = self._options.kill, self._options.seed
+        self._killer = Killer(self._session.journal_path, kills, seed, steps)
         cutover, deeds = self._scene.cutover_argv(), deeds_of(self._clouds)
         people = People(self._clouds, cutover, self._session, deeds)
         self._start_traffic()
@@ -79,16 +81,18 @@ class _Rehearsal:
         return self._judge(outcome)
 
     def _migrate(self, people: People) -> str:
-        # what a rollback takes back ends before the stage from which there is no return
-        last = _BEFORE_THE_END if self._options.then == "rollback" else None
-        reached = self._options.until or last
-        until = ["--to", reached] if reached else []
+        until = ["--to", self._last_stage] if self._last_stage else []
         luck = bad_luck(self._options.without, self._clouds, self._session.journal_path)
         with people.at_work(), luck:
             code = self._killer.watch(lambda: self._scene.cutover("run", *until))
             if code == 0 and self._options.then == "rollback":
                 code = self._scene.cutover("rollback").wait()
         return self._options.wanted if code == 0 else "halted"
+
+    @property
+    def _last_stage(self) -> str | None:
+        """What a rollback takes back ends before the stage from which there is no return."""
+        return self._options.until or (_BEFORE_THE_END if self._options.then == "rollback" else None)
 
     def _start_traffic(self) -> None:
         self._traffic.mkdir()
