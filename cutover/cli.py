@@ -39,7 +39,7 @@ from cutover.plan import Plan, specification
 from cutover.report import read_report_input, with_context, write_report
 from cutover.runbook import markdown
 from cutover.runner import Result, Runner
-from cutover.session import DEFAULT_ENVIRONMENT, DEFAULT_PLAN, Session, preflight, preview
+from cutover.session import DEFAULT_PLAN, Session, preflight, preview
 from cutover.status import render_status, status_of
 from cutover.terminal import RunView
 from cutover.times import expected_times
@@ -74,7 +74,9 @@ def _version(value: bool) -> None:
 def options(
     context: typer.Context,
     project: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
-    environment: Annotated[str, typer.Option(help="The environment.")] = DEFAULT_ENVIRONMENT,
+    environment: Annotated[
+        str | None, typer.Option(help="The environment; without it the plan's: prod, or rhoam for rhoam.")
+    ] = None,
     plan: Annotated[str, typer.Option(help="The plan.")] = DEFAULT_PLAN,
     version: Annotated[  # noqa: ARG001 - handled by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

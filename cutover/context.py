@@ -12,8 +12,20 @@ from cutover.activity import Activity
 from cutover.clock import Clock
 from cutover.database_move import DatabaseMove
 from cutover.errors import InterruptedRunError, StepError, StepTimeoutError
-from cutover.ports import Approval, Cluster, Database, Dns, KeyStore, Side, Stacks, Web
-from stacks.settings import Environment, PlaceholderError, known
+from cutover.ports import (
+    Api,
+    ApiAnswer,
+    ApiRequest,
+    Approval,
+    Cluster,
+    Database,
+    Dns,
+    KeyStore,
+    Side,
+    Stacks,
+    Web,
+)
+from stacks.settings import AnyEnvironment, Environment, PlaceholderError, RhoamEnvironment, known
 
 POLL_SECONDS = 0.5
 """The pause between two looks at something that is waited for."""
@@ -48,7 +60,7 @@ def _forget(_name: str, _value: Any) -> None:
 class Context:
     """Given to every action and condition."""
 
-    environment: Environment
+    settings: AnyEnvironment
     project: Path
     clusters: Mapping[str, Cluster]
     """`source`, `target`, and those that the settings name."""
@@ -63,9 +75,13 @@ class Context:
     """Progress, one line."""
     database_move: DatabaseMove | None = None
     """The pair of databases, where the settings move one."""
+    api: Api | None = None
+    """Whoever sends requests to 3scale's API, where the settings name one."""
     facts: Facts = field(default_factory=lambda: Facts({}, _forget))
     approval: Callable[[str, str], Approval | None] = lambda _step, _instructions: None
     """A person's word on a step, once it has been given; asked with what they are to do."""
+    remind: Callable[[str, float], None] = lambda _step, _seconds: None
+    """Says that a step has waited for its owner for longer than it may, and for how long."""
     stopping: Callable[[], bool] = lambda: False
     """Whether the operator asked to stop."""
     activity: Activity = field(default_factory=Activity)
@@ -73,6 +89,22 @@ class Context:
     step: str = ""
     """The id of the step that is being worked on."""
     _deadlines: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def environment(self) -> Environment:
+        """The settings of services that move. Raises StepError where they are of another kind."""
+        if not isinstance(self.settings, Environment):
+            raise StepError(
+                f"the settings of {self.settings.name} are of kind `{self.settings.kind}`, not of services"
+            )
+        return self.settings
+
+    @property
+    def rhoam(self) -> RhoamEnvironment:
+        """The settings of 3scale that moves into RHOAM. Raises StepError where they are of another kind."""
+        if not isinstance(self.settings, RhoamEnvironment):
+            raise StepError(f"the settings of {self.settings.name} are not of kind `rhoam`")
+        return self.settings
 
     @contextmanager
     def limit(self, seconds: float, what: str) -> Iterator[None]:
@@ -145,9 +177,15 @@ class Context:
             raise StepError("the settings have no section `replication`: no database moves")
         return self.database_move
 
+    def call(self, request: ApiRequest) -> ApiAnswer:
+        """Sends a request to an API. Raises StepError where it is not answered."""
+        if self.api is None:
+            raise StepError("the settings name no API that is called")
+        return self.api.call(request)
+
     def stack(self, part: str) -> str:
         """The name of one of the environment's stacks; `""` for the landing zone."""
-        return f"{self.environment.name}-{part}" if part else self.environment.name
+        return f"{self.settings.name}-{part}" if part else self.settings.name
 
     def addresses(self, output: str) -> tuple[str, ...]:
         """An output of the landing zone that lists addresses. Raises StepError where there are none."""

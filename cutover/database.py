@@ -78,6 +78,18 @@ class MySql:
         )
 
 
+class NoDatabase:
+    """Implements ports.Database for settings that name no server which is asked."""
+
+    def connections(self, host: str) -> Sequence[Connection]:
+        """See ports.Database."""
+        raise StepError(f"the settings name no administrator who could ask {host} for its connections")
+
+    def tls(self, host: str) -> str:
+        """See ports.Database."""
+        raise StepError(f"the settings name no administrator who could ask {host} for its TLS")
+
+
 def _verified(environment: Environment, project: Path) -> dict[str, Any]:
     """How the server's certificate is verified; without a known authority TLS is used where it is offered."""
     replication = environment.replication

@@ -59,6 +59,9 @@ class StepHistory:
     approval: Approval | None = None
     waiting: str = ""
     """What a person is asked to do, while somebody waits for it."""
+    waiting_since: str = ""
+    reminders: int = 0
+    """How often its owner was reminded of what waits for them now."""
     began: str = ""
     ended: str = ""
 
@@ -120,7 +123,10 @@ def add(history: History, record: Record) -> None:
         case "outcome":
             _outcome(history.step(data["step"]), record)
         case "waiting":
-            history.step(data["step"]).waiting = data["instructions"]
+            step = history.step(data["step"])
+            step.waiting, step.waiting_since, step.reminders = data["instructions"], record.at, 0
+        case "reminder":
+            history.step(data["step"]).reminders += 1
         case "approval":
             step = history.step(data["step"])
             step.approval = Approval(

@@ -67,6 +67,8 @@ class Step:
     way_back: WayBack
     timeout_seconds: float
     """For gates, action and checks together."""
+    planned_seconds: float | None = None
+    """How long it is planned to take; None: as long as it took before."""
 
 
 @dataclass(frozen=True, kw_only=True)

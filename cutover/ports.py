@@ -286,6 +286,43 @@ class Web(Protocol):
         """A file at an address that an API signed. Raises StepError, which does not show the signature."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ApiRequest:
+    """A request to an API over https."""
+
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    host: str
+    path: str
+    """From `/` on, with its query; never with a credential in it."""
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Fields of a form, which may hold credentials."""
+    token: str = field(default="", repr=False)
+    """An access token, sent as the password of HTTP's basic authentication; empty: none."""
+    address: str | None = None
+    """Where the host is reached, where its name is not resolved; None: its name is."""
+    timeout_seconds: float = 30.0
+
+    def __str__(self) -> str:
+        return f"{self.method} https://{self.host}{self.path.partition('?')[0]}"
+
+
+@dataclass(frozen=True)
+class ApiAnswer:
+    """What an API answered, whatever its status."""
+
+    status: int
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By their names in lower case."""
+
+
+class Api(Protocol):
+    """Requests to an API over https with a verified certificate; redirects are not followed."""
+
+    def call(self, request: ApiRequest) -> ApiAnswer:
+        """Sends it once. Raises StepError where there is no answer in time; no text shows a credential."""
+
+
 @dataclass(frozen=True)
 class Connection:
     """A client that a database is serving."""

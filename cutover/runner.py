@@ -52,6 +52,7 @@ class Runner:
             self.history.facts, lambda name, value: self._write("fact", name=name, value=value)
         )
         context.approval = self._approval
+        context.remind = lambda step, seconds: self._write("reminder", step=step, seconds=round(seconds))
         self._beside: tuple[tuple[Companion, str], Callable[[], None]] | None = None
         """What is kept going beside the steps, and how it is ended."""
 

@@ -7,24 +7,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cutover.actions.base import NO_CHANGE
 from cutover.actions.flip_stack import FlipStack
+from cutover.actions.person import Person
 from cutover.activity import Activity
 from cutover.approvals import Approvals, digest
 from cutover.clock import Clock, SystemClock
 from cutover.context import Context
 from cutover.errors import PlanError, StepError
-from cutover.history import History, fold
+from cutover.history import History, Status, fold
 from cutover.journal import Contents, Journal, read_journal
 from cutover.lease import Lease, LocalLease
 from cutover.plan import Plan, check_plan
 from cutover.plans import build_plan
 from cutover.ports import Approval, KeyStore
-from stacks.settings import Environment, load_environment
+from stacks.settings import AnyEnvironment, Environment, load_any_environment
 
 FOLDER = ".cutover"
 DEFAULT_ENVIRONMENT, DEFAULT_PLAN = "prod", "boss-corestone"
+USUAL_ENVIRONMENTS = {"rhoam": "rhoam"}
+"""The environment of a plan, where it is not the default one."""
 _PREVIEW_SECONDS = 300.0
 
 
@@ -38,16 +42,21 @@ class Session:
     clock: Clock
 
     @classmethod
-    def at(cls, project: Path, environment: str, plan: str) -> Session:
-        """With the machine's clock."""
-        return cls(project.resolve(), environment, plan, SystemClock())
+    def at(cls, project: Path, environment: str | None, plan: str) -> Session:
+        """With the machine's clock. `environment`: None for the plan's usual one."""
+        usual = USUAL_ENVIRONMENTS.get(plan, DEFAULT_ENVIRONMENT)
+        return cls(project.resolve(), environment or usual, plan, SystemClock())
 
     @property
     def program(self) -> str:
         """The command line's name with the options of this session, to be used again from where we are."""
         options = (
             ("--project", str(self.project), str(Path.cwd())),
-            ("--environment", self.environment_name, DEFAULT_ENVIRONMENT),
+            (
+                "--environment",
+                self.environment_name,
+                USUAL_ENVIRONMENTS.get(self.plan_name, DEFAULT_ENVIRONMENT),
+            ),
             ("--plan", self.plan_name, DEFAULT_PLAN),
         )
         given = [word for name, value, usual in options if value != usual for word in (name, value)]
@@ -83,9 +92,9 @@ class Session:
         """Where approvals are left for the runner."""
         return Approvals(self.folder / "approvals" / f"{self.environment_name}.{self.plan_name}", self.clock)
 
-    def environment(self) -> Environment:
+    def environment(self) -> AnyEnvironment:
         """Raises SettingsError."""
-        return load_environment(self.project, self.environment_name)
+        return load_any_environment(self.project, self.environment_name)
 
     def plan(self) -> Plan:
         """The plan, sound. Raises SettingsError, PlanError."""
@@ -117,7 +126,7 @@ class Session:
             PlanError: the step does not wait, something is missing, or another thing is asked by now.
         """
         history = self.history()
-        waiting = history.step(plan.step(step).id).waiting
+        waiting = history.step(plan.step(step).id).waiting or _asked_early(plan, history, step)
         if not waiting:
             names = ", ".join(name for name, found in history.steps.items() if found.waiting)
             raise PlanError(f"step {step} does not wait for anybody; waiting: {names or 'none'}")
@@ -153,11 +162,12 @@ class Session:
         """Everything that steps use. Raises SettingsError, StepError."""
         # Their clients take a second to load, and `status` is asked again and again without them.
         from cutover.clusters import KubernetesCluster  # noqa: PLC0415
-        from cutover.database import MySql  # noqa: PLC0415
+        from cutover.database import MySql, NoDatabase  # noqa: PLC0415
         from cutover.database_move.mysql_move import MySqlMove  # noqa: PLC0415
         from cutover.dns_client import AuthoritativeDns  # noqa: PLC0415
         from cutover.keys.store import RedisPod  # noqa: PLC0415
         from cutover.pulumi_stacks import PulumiStacks  # noqa: PLC0415
+        from cutover.threescale.http import HttpsApi  # noqa: PLC0415
         from cutover.web import HttpsClient  # noqa: PLC0415
 
         environment = self.environment()
@@ -167,13 +177,28 @@ class Session:
             name: KubernetesCluster(context, call, self.clock)
             for name, context in environment.contexts.items()
         }
+        stacks = PulumiStacks(self.project, max(_PREVIEW_SECONDS, call), activity.note)
+        common: dict[str, Any] = {
+            "settings": environment,
+            "project": self.project,
+            "clusters": clusters,
+            "stacks": stacks,
+            "dns": AuthoritativeDns(call),
+            "web": HttpsClient(),
+            "clock": self.clock,
+            "say": say,
+            "stopping": stopping,
+            "activity": activity,
+        }
 
         def keys(side: str) -> KeyStore:
-            if (redis := environment.redis_copy) is None:
+            redis = environment.redis_copy if isinstance(environment, Environment) else None
+            if redis is None:
                 raise StepError("the settings name no Redis that moves along (redis_copy)")
             return RedisPod(clusters[side], redis.host, redis.port, self.clock)
 
-        stacks = PulumiStacks(self.project, max(_PREVIEW_SECONDS, call), activity.note)
+        if not isinstance(environment, Environment):
+            return Context(**common, database=NoDatabase(), keys=keys, api=HttpsApi())
         move = None
         if environment.replication is not None:
             move = MySqlMove(
@@ -185,20 +210,16 @@ class Session:
                 clock=self.clock,
             )
         return Context(
-            environment=environment,
-            project=self.project,
-            clusters=clusters,
-            stacks=stacks,
-            database_move=move,
-            dns=AuthoritativeDns(call),
-            web=HttpsClient(),
-            database=MySql(environment, self.project, call),
-            keys=keys,
-            clock=self.clock,
-            say=say,
-            stopping=stopping,
-            activity=activity,
+            **common, database=MySql(environment, self.project, call), database_move=move, keys=keys
         )
+
+
+def _asked_early(plan: Plan, history: History, step: str) -> str:
+    """What a step will ask whose turn it is not yet, and which its owner may have done already; or empty."""
+    action = plan.step(step).action
+    if not isinstance(action, Person) or history.step(step).status != Status.PENDING:
+        return ""
+    return action.asked_early or ""
 
 
 def _open(journal: Journal, plan: Plan, *, adopt: bool) -> None:

@@ -28,7 +28,7 @@ class HttpsClient:
     def ask(self, domain: str, path: str, address: str | None, timeout_seconds: float) -> WebAnswer:
         """See ports.Web."""
         begun = time.monotonic()
-        connection = _Connection(domain, address or domain, timeout_seconds, self._tls)
+        connection = AddressedConnection(domain, address or domain, timeout_seconds, self._tls)
         try:
             connection.request("GET", path, headers={"User-Agent": "landfall", "Connection": "close"})
             ends = connection.certificate_ends()
@@ -62,7 +62,7 @@ class HttpsClient:
         return data
 
 
-class _Connection(http.client.HTTPSConnection):
+class AddressedConnection(http.client.HTTPSConnection):
     """A connection to an address of our choice, with the domain as the name in TLS and in the request."""
 
     def __init__(self, domain: str, address: str, timeout: float, tls: ssl.SSLContext) -> None:

@@ -108,8 +108,12 @@ def _fact(world: EstateWorld, settings: dict[str, Any], path: KeyPath) -> object
             found = DATABASE_EIP
         case (*_, "account"):
             found = ACCOUNT
-        case ("notifications", "emails", int()):
+        case ("notifications", "emails", int()) | ("threescale", "default_tenant", "email"):
             found = "alarms@example.com"
+        case ("threescale", "destination", "custom_domain"):
+            found = "apps.rhoam.example.com"
+        case ("threescale", "bucket"):
+            found = "customer-secrets"
         case ("replication", "certificates", str(end)):
             found = f"certificates/{end}.pem"
     if found is None:

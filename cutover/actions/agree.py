@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cutover.actions.base import Evidence
-from cutover.actions.person import POLL_SECONDS, Person
+from cutover.actions.person import Person, said
 from cutover.context import Context
 
 AGREED = "agreed"
@@ -26,14 +26,9 @@ class Agree(Person):
         asked = text
         context.say(f"{context.step} waits for its owner: {text}")
         context.say(f"once they agree: cutover approve {context.step} --as NAME --note TEXT")
-        while True:
-            approval = context.approval(context.step, asked)
-            if approval is not None and approval.by.casefold() not in others:
-                break
-            if approval is not None:
-                # asked anew, as a word that was given stays good for what was asked
-                asked = f"{asked} {approval.by} has agreed already: somebody else has to."
-                context.say(f"{context.step}: {approval.by} has agreed already: somebody else has to")
-            context.pause(POLL_SECONDS)
+        while (approval := self.word(context, asked)).by.casefold() in others:
+            # asked anew, as a word that was given stays good for what was asked
+            asked = f"{asked} {approval.by} has agreed already: somebody else has to."
+            context.say(f"{context.step}: {approval.by} has agreed already: somebody else has to")
         context.facts.remember(AGREED, agreed | {context.step: approval.by})
-        return {"approved_by": approval.by, "note": approval.note, "approved_at": approval.at}
+        return said(approval)

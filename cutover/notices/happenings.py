@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cutover.history import BACK, FORWARD, OPERATOR, History, Status, add
 from cutover.journal import Record
 from cutover.plan import Plan
+from cutover.times import duration
 from stacks.settings.notices import NoticeKind
 
 
@@ -49,10 +50,13 @@ class Teller:
                 return "rollback", f"going back to {data['until'] or 'the start'}", why
             case "intent" | "outcome":
                 return self._stage(record)
+            case "reminder":
+                asked = self._history.step(data["step"]).waiting
+                title = f"{self._owner(data['step'])}: {data['step']} has waited for you for "
+                how = f"{self._program} approve {data['step']} --as NAME --note TEXT"
+                return "waiting", f"{title}{duration(data['seconds'])}", f"{asked}\n{how}"
             case "waiting":
-                owner = next(
-                    (step.owner for step in self._plan.steps if step.id == data["step"]), "its owner"
-                )
+                owner = self._owner(data["step"])
                 how = f"{self._program} approve {data['step']} --as NAME --note TEXT"
                 return "waiting", f"{owner}: {data['step']} waits for you", f"{data['instructions']}\n{how}"
             case "finished":
@@ -60,6 +64,9 @@ class Teller:
                 stopped = data["outcome"] in ("halted", "interrupted")
                 return "halt" if stopped else "end", f"{data['outcome']}{where}", data["reason"]
         return None
+
+    def _owner(self, name: str) -> str:
+        return next((step.owner for step in self._plan.steps if step.id == name), "its owner")
 
     def _stage(self, record: Record) -> tuple[NoticeKind, str, str] | None:
         data = record.data

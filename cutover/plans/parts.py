@@ -17,7 +17,7 @@ from cutover.conditions.probe import DatabaseReach
 from cutover.conditions.workloads import WorkloadReady
 from cutover.plan import Keep
 from cutover.ports import Side
-from stacks.settings import Environment, WorkloadName
+from stacks.settings import Environment, EnvironmentBase, WorkloadName
 from stacks.settings.buffers import HttpBuffer, RedisStreamBuffer
 
 OPERATOR = "Operator"
@@ -35,7 +35,7 @@ MARGIN_SECONDS = 300.0
 """What a step may take on top of the waits that it holds."""
 
 
-def settings_hash(environment: Environment) -> str:
+def settings_hash(environment: EnvironmentBase) -> str:
     """Changes with any setting, and not with the order in which they are written."""
     text = json.dumps(environment.model_dump(mode="json"), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

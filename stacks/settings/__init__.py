@@ -49,8 +49,12 @@ from stacks.settings.parts import (
 from stacks.settings.problems import CrossCheckError
 from stacks.settings.rhoam import MigrationStores, PeerSettings, RhoamEnvironment, ThreescaleStores
 
+AnyEnvironment = Environment | RhoamEnvironment
+"""An environment of either kind."""
+
 __all__ = [
     "AcceptedCaller",
+    "AnyEnvironment",
     "CacheSettings",
     "CallerEntry",
     "CallerFlips",

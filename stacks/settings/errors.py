@@ -138,6 +138,8 @@ def _real_path(location: tuple[str | int, ...], data: object) -> KeyPath:
     path: list[str | int] = []
     here = data
     for index, part in enumerate(location):
+        if part == "placeholder" and index < len(location) - 1:
+            continue  # the tag, and not the key of the same name below it
         below = _child(here, part)
         if below is not _MISSING:
             here = below

@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.settings.access import WorkspaceSettings
-from components.settings.base import AccountId, Ipv4Network, KubernetesName, Model, Owned
+from components.settings.base import AccountId, Ipv4Address, Ipv4Network, Model, Owned
 from components.settings.cache import CacheSettings
 from components.settings.network import NetworkSettings
 from components.settings.relational import RelationalDatabaseSettings
 from stacks.settings.base import EnvironmentBase
 from stacks.settings.parts import KubernetesSide, RecordSettings
+from stacks.settings.threescale import ThreescaleSettings
 
 VpcId = Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")]
 RouteTableId = Annotated[str, Field(pattern=r"^rtb-[0-9a-f]{8,17}$")]
@@ -51,12 +52,19 @@ class MigrationStores(ThreescaleStores):
     """How long the bucket for secrets and dumps keeps what is in it."""
 
 
+class OpenShiftSide(KubernetesSide):
+    """An OpenShift cluster."""
+
+    router: Ipv4Address | None = None
+    """Where its routes answer on port 443, for a runner that does not resolve their names; None: it does."""
+
+
 class OpenShiftSettings(Model):
     """The OpenShift clusters, which are given by kubeconfig contexts and never declared."""
 
-    source: KubernetesSide
-    migration: KubernetesSide
-    destination: KubernetesSide
+    source: OpenShiftSide
+    migration: OpenShiftSide
+    destination: OpenShiftSide
 
 
 class RhoamEnvironment(EnvironmentBase):
@@ -65,9 +73,16 @@ class RhoamEnvironment(EnvironmentBase):
     kind: Literal["rhoam"]
     source_database: Literal["mysql", "postgresql", "oracle"]
     openshift: OpenShiftSettings
-    namespace: KubernetesName = "redhat-rhoam-3scale"
-    """The destination's namespace of 3scale."""
-    source_namespace: KubernetesName = "3scale"
+    threescale: ThreescaleSettings
     migration: MigrationStores
     destination: ThreescaleStores
     domains: tuple[RecordSettings, ...] = ()
+
+    @property
+    def contexts(self) -> dict[str, str]:
+        """The kubeconfig contexts of all clusters by name."""
+        return {
+            "source": self.openshift.source.context,
+            "migration": self.openshift.migration.context,
+            "destination": self.openshift.destination.context,
+        }

@@ -233,7 +233,7 @@ def test_a_placeholder_is_named_with_what_it_needs(world: World, environment: En
     )
     database = environment.database.model_copy(update={"source": source})
     context = world.context()
-    context.environment = environment.model_copy(update={"database": database})
+    context.settings = environment.model_copy(update={"database": database})
 
     with pytest.raises(StepError, match=r"database\.source\.eip \(the EIP; ask Huawei\)"):
         NoPlaceholders().hold(context)

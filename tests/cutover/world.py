@@ -376,7 +376,7 @@ class World:
 
     def context(self, stopping: Callable[[], bool] = lambda: False) -> Context:
         return Context(
-            environment=self.environment,
+            settings=self.environment,
             project=Path(),
             clusters={"source": self.source, "target": self.target, **self.others},
             stacks=self.stacks,

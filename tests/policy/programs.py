@@ -50,6 +50,9 @@ _FACTS: dict[str, object] = {
     "account": ACCOUNT,
     "vpc_id": "vpc-0123456789abcdef0",
     "cidr": "10.70.0.0/16",
+    "custom_domain": "apps.rhoam.example.com",
+    "bucket": "customer-secrets",
+    "email": "admin@example.com",
 }
 """What stands for a placeholder, by the last part of its place."""
 

@@ -37,6 +37,9 @@ OWNERS_FACTS: dict[KeyPath, object] = {
 """What stands in the tracked settings of `prod` as placeholders."""
 PEER_ROUTE_TABLE = "rtb-0123456789abcdef0"
 RHOAM_FACTS: dict[KeyPath, object] = {
+    ("threescale", "destination", "custom_domain"): "apps.rhoam.example.com",
+    ("threescale", "bucket"): "customer-secrets",
+    ("threescale", "default_tenant", "email"): "admin@example.com",
     ("notifications", "emails", 0): "alarms@example.com",
     ("migration", "account"): ACCOUNT,
     ("migration", "peer", "vpc_id"): "vpc-0123456789abcdef0",

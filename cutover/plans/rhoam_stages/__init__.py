@@ -1,0 +1,1 @@
+"""The stages of the plan `rhoam`, by the places of its document."""
