@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import pymysql
 from pymysql.constants import CR, ER
 from pymysql.converters import conversions
+from pymysql.cursors import SSCursor
 
 from cutover.errors import StepError
 
@@ -188,6 +189,13 @@ class Session:
             names = [str(column[0]) for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
+    def stream(self, statement: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query as they come, none kept here; nothing else may be asked until they end."""
+        with self._cursor(statement, SSCursor) as cursor:
+            cursor.execute(statement)
+            while row := cursor.fetchone():
+                yield row
+
     def variable(self, name: str) -> str | None:
         """A global variable; None where this server has none of that name."""
         found = self.row("SHOW GLOBAL VARIABLES LIKE %s", (name.replace("_", r"\_"),))
@@ -216,9 +224,11 @@ class Session:
                 self.abort()
 
     @contextmanager
-    def _cursor(self, statement: str) -> Iterator[pymysql.cursors.Cursor]:
+    def _cursor(
+        self, statement: str, how: type[pymysql.cursors.Cursor] = pymysql.cursors.Cursor
+    ) -> Iterator[pymysql.cursors.Cursor]:
         try:
-            with self._connection.cursor() as cursor:
+            with self._connection.cursor(how) as cursor:
                 yield cursor
         except (pymysql.MySQLError, OSError, AttributeError) as error:
             # A connection that was cut while a statement ran shows as an attribute of None.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +79,7 @@ class TransferWorld:
         """Makes a server known by a stack's outputs and a secret."""
         secrets = boto3.client("secretsmanager", region_name=REGION)
         text = json.dumps({"username": server.user, "password": server.password})
-        arn = secrets.create_secret(Name=f"{output}-{server.port}", SecretString=text)["ARN"]
+        arn = secrets.create_secret(Name=f"{output}-{uuid.uuid4()}", SecretString=text)["ARN"]
         self.stacks.values.setdefault(STACK, {}).update(
             {f"{output}_address": server.host, f"{output}_port": server.port, f"{output}_secret_arn": arn}
         )
