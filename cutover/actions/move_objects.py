@@ -74,7 +74,7 @@ class MoveObjects(Action):
         context.facts.remember(FACT, name)
         evidence: Evidence = {"name": name, "objects": len(selected.moving), "left": list(selected.left)}
         evidence["backup_warnings"] = self._back_up(context, name, selected)
-        self._await_known(context, name)
+        self._make_known(context, name)
         evidence |= self._restore(context, name, selected)
         return evidence
 
@@ -125,15 +125,13 @@ class MoveObjects(Action):
         source.delete("v1", "configmaps", place, name)
         return warnings
 
-    def _await_known(self, context: Context, name: str) -> None:
-        """Waits until the target's Velero has found the backup in the bucket."""
-        target = context.cluster("target")
-
-        def look() -> tuple[bool, str]:
-            found = self._find(target, velero.BACKUPS, name)
-            return found is not None, f"{target.context} knows the backup {name}" if found else "not yet"
-
-        context.wait_for(f"Velero on {target.context} to find the backup {name}", self.seconds, look)
+    def _make_known(self, context: Context, name: str) -> None:
+        """Tells the target's Velero of the backup in the bucket; by itself it looks there once a minute."""
+        source, target = context.cluster("source"), context.cluster("target")
+        found = self._find(source, velero.BACKUPS, name)
+        if found is None:
+            raise StepError(f"the backup {name} on {source.context} has gone: `cutover run` makes a new one")
+        target.create("backups", velero.known_elsewhere(found))
 
     def _restore(self, context: Context, name: str, selected: Selected) -> Evidence:
         """Restores; returns what came along and the warnings. Raises StepError that names what went wrong."""

@@ -96,6 +96,13 @@ def restore(name: str, namespace: str, backup_name: str, changes: str) -> dict[s
     return _velero(RESTORES, name, namespace, spec)
 
 
+def known_elsewhere(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A backup that has ended, for another cluster with the same bucket, as Velero's sync would make it."""
+    kept = ("name", "namespace", "labels", "annotations")
+    metadata = {key: value for key, value in found["metadata"].items() if key in kept}
+    return {**found, "metadata": metadata}
+
+
 def download(name: str, namespace: str, kind: str, of: str) -> dict[str, Any]:
     """Asks for the address of a file that is kept beside a backup or restore."""
     return _velero(DOWNLOADS, name, namespace, {"target": {"kind": kind, "name": of}})
