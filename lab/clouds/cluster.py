@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -26,15 +27,27 @@ _ROLLOUT_TRIES = 4  # of a minute each: a busy machine starts pods slowly
 
 
 class Cluster:
-    """A cluster at its place. `upstream`: the resolver that its cluster DNS asks for names of elsewhere."""
+    """A cluster at its place.
+
+    `upstream`: the resolver that its cluster DNS asks for names of elsewhere; `further`: images of its own.
+    """
 
     def __init__(
-        self, place: Place, tools: Tools, world: World, supervisor: Supervisor, *, folder: Path, upstream: str
+        self,
+        place: Place,
+        tools: Tools,
+        world: World,
+        supervisor: Supervisor,
+        *,
+        folder: Path,
+        upstream: str,
+        further: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
     ) -> None:
         self.place = place
         self._tools = tools
         self._supervisor = supervisor
         self._upstream = upstream
+        self._further = further
         spec = ClusterSpec(place.host, place.host, place.node, place.api)
         self.control_plane = ControlPlane(spec, tools, world, supervisor, folder)
 
@@ -43,7 +56,7 @@ class Cluster:
         plane, place = self.control_plane, self.place
         plane.start()
         images_file = plane.folder / "images.json"
-        images_file.write_text(json.dumps(_images(web_authority.decode())))
+        images_file.write_text(json.dumps({**_images(web_authority.decode()), **self._further}))
         certificate, key = plane.node_certificate
         node = [
             *module("lab.kubernetes.node"),

@@ -75,7 +75,10 @@ class Clouds:
             kubeconfig=self.kubeconfig,
             trusted=self._trusted,
             passphrase=folder / "passphrase",
-            database=self.database.administrator,
+            secrets={
+                "LANDFALL_SOURCE_DATABASE_USER": self.database.administrator.user,
+                "LANDFALL_SOURCE_DATABASE_PASSWORD": self.database.administrator.password,
+            },
         )
         self.nat_addresses: tuple[str, ...] = ()
         self.ingress_addresses: tuple[str, ...] = ()

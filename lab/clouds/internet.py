@@ -30,10 +30,13 @@ CLOUDFLARE_CONTROL_PORT = 8081
 class Internet:
     """AWS, Cloudflare and DNS. `record_ids`: those of the records of `DOMAINS`, by name."""
 
-    def __init__(self, folder: Path, supervisor: Supervisor, *, ttl_divisor: int) -> None:
+    def __init__(
+        self, folder: Path, supervisor: Supervisor, *, ttl_divisor: int, region: str = REGION
+    ) -> None:
         self._folder = folder
         self._supervisor = supervisor
         self._ttl_divisor = ttl_divisor
+        self.region = region
         self._token = secrets.token_urlsafe(30)
         self.zone_id = secrets.token_hex(16)
         self.record_ids = {domain: secrets.token_hex(16) for domain in DOMAINS}
@@ -50,15 +53,15 @@ class Internet:
             "AWS_ENDPOINT_URL": self.aws_endpoint,
             "AWS_ACCESS_KEY_ID": "lab",
             "AWS_SECRET_ACCESS_KEY": "lab",
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
             "CLOUDFLARE_BASE_URL": f"http://{topology.CLOUDFLARE_API}:{topology.CLOUDFLARE_PORT}/client/v4",
             "CLOUDFLARE_API_TOKEN": self._token,
         }
 
     def storage(self, bucket: str) -> Storage:
         """A bucket of the lab's S3, for Velero."""
-        return Storage(bucket, self.aws_endpoint, REGION, access_key="lab", secret_key="lab")
+        return Storage(bucket, self.aws_endpoint, self.region, access_key="lab", secret_key="lab")
 
     def start_aws(self) -> None:
         """Serve the APIs of AWS. Raises LabError."""
@@ -77,7 +80,7 @@ class Internet:
     def start_cloudflare(self) -> None:
         """Serve Cloudflare's API and public DNS. Raises LabError."""
         zones = self._folder / "zones.json"
-        zones.write_text(json.dumps(self._zones()))
+        zones.write_text(json.dumps(self.zones()))
         token = self._folder / "cloudflare-token"
         write_private(token, self._token.encode())
         argv = [
@@ -102,7 +105,8 @@ class Internet:
             "huawei-resolver", [*resolver, "--upstream", topology.PUBLIC_DNS], host=HUAWEI.host
         )
 
-    def _zones(self) -> dict[str, object]:
+    def zones(self) -> dict[str, object]:
+        """What Cloudflare and public DNS know, as the file that they are started with."""
         records = [
             {
                 "id": number,

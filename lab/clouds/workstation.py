@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.clouds.internet import Internet, module
-from lab.database import Login
 from lab.engine.launcher import write_launcher
 from lab.setup import Tools, find_pulumi
 from lab.supervisor import Supervisor
@@ -36,8 +35,10 @@ class Workstation:
         kubeconfig: Path,
         trusted: Path,
         passphrase: Path,
-        database: Login,
+        secrets: Mapping[str, str],
+        host: str = AWS.host,
     ) -> None:
+        """`secrets`: variables with the secrets that the settings name; `host`: where it stands."""
         self._folder = folder
         self._world = world
         self._supervisor = supervisor
@@ -46,14 +47,15 @@ class Workstation:
         self._kubeconfig = kubeconfig
         self._trusted = trusted
         self._passphrase = passphrase
-        self._database = database
+        self._secrets = secrets
+        self._host = host
         self.bin = folder / "bin"
 
     def start_providers(self) -> None:
         """Start the Pulumi providers that the lab's engine attaches to. Raises LabError."""
         ports = self._folder / "provider-ports"
         argv = [*module("lab.providers"), "--write-ports", str(ports)]
-        self._supervisor.start("providers", argv, host=AWS.host, env=self._clients(), ready=ports.exists)
+        self._supervisor.start("providers", argv, host=self._host, env=self._clients(), ready=ports.exists)
         self.bin.mkdir(exist_ok=True)
 
     def use_engine(self, engine: str) -> str:
@@ -96,8 +98,7 @@ class Workstation:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DEBUG_PROVIDERS": (self._folder / "provider-ports").read_text().strip(),
             "SSL_CERT_FILE": str(self._trusted),
-            "LANDFALL_SOURCE_DATABASE_USER": self._database.user,
-            "LANDFALL_SOURCE_DATABASE_PASSWORD": self._database.password,
+            **self._secrets,
         }
 
     def _clients(self) -> dict[str, str]:
@@ -114,7 +115,7 @@ class Workstation:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end. `timeout` in seconds."""
         return subprocess.run(
-            self._world.command(AWS.host, argv),
+            self._world.command(self._host, argv),
             cwd=cwd,
             env={**self.environment(), **(extra or {})},
             capture_output=capture,
@@ -126,4 +127,4 @@ class Workstation:
     def start(self, argv: Sequence[str], *, cwd: Path, extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """Start a command; it writes to this terminal."""
         environment = {**self.environment(), **extra}
-        return subprocess.Popen(self._world.command(AWS.host, argv), cwd=cwd, env=environment)
+        return subprocess.Popen(self._world.command(self._host, argv), cwd=cwd, env=environment)

@@ -29,6 +29,13 @@ class Tools:
     mariadbd: Path
     mariadb_install_db: Path
     mariadb: Path
+    mariadb_upgrade: Path
+    postgres: Path
+    initdb: Path
+    psql: Path
+    pg_dump: Path
+    pgloader: Path
+    mydumper: Path
     redis_server: Path
     redis_cli: Path
     nginx: Path
@@ -38,7 +45,8 @@ class Tools:
     busybox: Path
 
 
-_NAMES = {field.name: field.name.replace("_", "-") for field in fields(Tools)}
+_OWN_NAMES = {"pg_dump": "pg_dump"}
+_NAMES = {field.name: _OWN_NAMES.get(field.name, field.name.replace("_", "-")) for field in fields(Tools)}
 
 
 def find_tools() -> Tools:

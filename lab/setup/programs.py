@@ -16,10 +16,17 @@ _SYSTEM_FOLDERS = (
     "/usr/bin",
     "/bin",
 )
+_POSTGRESQL = Path("/usr/lib/postgresql")
 
 
 def find_program(name: str) -> Path | None:
     """The absolute path of an installed program, system folders included; None if there is none."""
-    folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *_SYSTEM_FOLDERS]
+    # Debian keeps each version's server of PostgreSQL apart; the newest comes first
+    versions = sorted(_POSTGRESQL.glob("*/bin"), key=lambda folder: folder.parent.name.zfill(4), reverse=True)
+    folders = [
+        *os.environ.get("PATH", os.defpath).split(os.pathsep),
+        *_SYSTEM_FOLDERS,
+        *(str(folder) for folder in versions),
+    ]
     path = shutil.which(name, path=os.pathsep.join(folders))
     return Path(path).absolute() if path else None
