@@ -118,7 +118,16 @@ class Login:
 class ManagedServer:
     """What a cloud's managed MySQL is in the lab: a MariaDB that a process of the supervisor serves."""
 
-    def __init__(self, process: str, host: str, supervisor: Supervisor, tools: Tools, folder: Path) -> None:
+    def __init__(
+        self,
+        process: str,
+        host: str,
+        supervisor: Supervisor,
+        tools: Tools,
+        folder: Path,
+        *,
+        schema: str = SCHEMA,
+    ) -> None:
         """`process`: its name for the supervisor; `folder`: where its data is kept, made by `start`."""
         self._process = process
         self._host = host
@@ -127,7 +136,7 @@ class ManagedServer:
         self._folder = folder.resolve()
         self._socket = self._folder / "mariadb.sock"
         self.operator = Login(
-            "localhost", PORT, SCHEMA, "root", secrets.token_urlsafe(18), unix_socket=str(self._socket)
+            "localhost", PORT, schema, "root", secrets.token_urlsafe(18), unix_socket=str(self._socket)
         )
         """The cloud's own access, by a socket that every host of the lab sees: for the lab's judge."""
 

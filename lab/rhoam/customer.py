@@ -6,10 +6,14 @@ every byte, decimals with all their digits, booleans that are NULL, and text of 
 
 from __future__ import annotations
 
+import json
 import secrets
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import redis
 
@@ -55,60 +59,63 @@ class Customer:
 
 
 def populate(
-    store: Store, storage: redis.Redis, names: tuple[str, ...], superdomain: str, api: str
+    accounts: Accounts, storage: redis.Redis, tokens: Mapping[str, str], superdomain: str, api: str
 ) -> Customer:
-    """Fills a system database that has its master already, and the backend's Redis along with it."""
-    accounts = Accounts(store)
+    """Fills a system database that has its master, and the backend's Redis along with it.
+
+    Args:
+        tokens: the tenants' access tokens, by their names.
+        api: the customer's own API, which the gateway passes requests on to.
+    """
     tenants: list[Tenant] = []
     keys: list[Key] = []
-    for name in names:
-        token = secrets.token_hex(32)
-        admin = f"{name}-admin.{superdomain}"
-        made = accounts.create_tenant(
-            name, f"{name}.{superdomain}", admin, "admin", secrets.token_hex(8), token=token
-        )
-        tenant = int(made["id"])
+    for name, token in tokens.items():
+        tenant, apps = _tenant(accounts, storage, (name, token), superdomain, api)
+        tenants.append(tenant)
         host = f"api-{name}-apicast-production.{superdomain}"
-        staging = f"api-{name}-apicast-staging.{superdomain}"
-        service = accounts.service(tenant, "API", "api", api, f"https://{host}:443")
-        store.run(
-            "UPDATE proxies SET sandbox_endpoint = %s WHERE service_id = %s",
-            f"https://{staging}:443",
-            service["id"],
-        )
-        backend_keys.save_token(storage, service["id"], service["token"])
-        plan = accounts.plan(tenant, "ApplicationPlan", service["id"], f"Basic {name}", "basic")
-        accounts.plan(tenant, "ApplicationPlan", service["id"], f"Unlimited {name}", "unlimited")
-        store.run(
-            "UPDATE plans SET cost_per_month = %s, setup_fee = %s WHERE id = %s",
-            Decimal("19.9900"),
-            Decimal("1234567890123456.7891"),
-            plan,
-        )
-        accounts.set_default_plan(service["id"], plan)
-        tenants.append(Tenant(name, tenant, token, admin, service["id"], plan))
-        apps = _buyers(accounts, tenant, plan)
-        backend_keys.save_apps(storage, apps)
         keys += [Key(name, host, app.user_key, app.service_id, app.app_id) for app in apps]
-        _further(store, tenant)
+        backend_keys.save_apps(storage, apps)
         for number, app in enumerate(apps):
             for day in range(USED_DAYS):
-                moment = datetime.now() - timedelta(days=day)
-                job = {
-                    "args": [
-                        str(app.service_id),
-                        {
-                            "0": {
-                                "service_id": str(app.service_id),
-                                "application_id": app.app_id,
-                                "usage": {"hits": 10 + number},
-                            }
-                        },
-                        moment.timestamp(),
-                    ]
-                }
-                backend_keys.count(storage, job)
+                backend_keys.count(storage, _report(app, 10 + number, day))
+        _further(accounts.store, tenant.account)
     return Customer(tuple(tenants), tuple(keys))
+
+
+def _tenant(
+    accounts: Accounts, storage: redis.Redis, tenant: tuple[str, str], superdomain: str, api: str
+) -> tuple[Tenant, list[backend_keys.App]]:
+    name, token = tenant
+    store, admin = accounts.store, f"{name}-admin.{superdomain}"
+    made = accounts.create_tenant(
+        name, f"{name}.{superdomain}", admin, "admin", secrets.token_hex(8), token=token
+    )
+    account = int(made["id"])
+    endpoint = f"https://api-{name}-apicast-production.{superdomain}:443"
+    service = accounts.service(account, "API", "api", api, endpoint)
+    store.run(
+        "UPDATE proxies SET sandbox_endpoint = %s WHERE service_id = %s",
+        endpoint.replace("production", "staging"),
+        service["id"],
+    )
+    backend_keys.save_token(storage, service["id"], service["token"])
+    plan = accounts.plan(account, "ApplicationPlan", service["id"], f"Basic {name}", "basic")
+    accounts.plan(account, "ApplicationPlan", service["id"], f"Unlimited {name}", "unlimited")
+    store.run(
+        "UPDATE plans SET cost_per_month = %s, setup_fee = %s WHERE id = %s",
+        Decimal("19.9900"),
+        Decimal("1234567890123456.7891"),
+        plan,
+    )
+    accounts.set_default_plan(service["id"], plan)
+    apps = _buyers(accounts, account, plan)
+    return Tenant(name, account, token, admin, service["id"], plan), apps
+
+
+def _report(app: backend_keys.App, hits: int, days_ago: int) -> dict[str, Any]:
+    moment = datetime.now(UTC) - timedelta(days=days_ago)
+    transaction = {"service_id": str(app.service_id), "application_id": app.app_id, "usage": {"hits": hits}}
+    return {"args": [str(app.service_id), {"0": transaction}, moment.timestamp()]}
 
 
 def _buyers(accounts: Accounts, tenant: int, plan: int) -> list[backend_keys.App]:
@@ -117,7 +124,9 @@ def _buyers(accounts: Accounts, tenant: int, plan: int) -> list[backend_keys.App
     row = store.row("SELECT * FROM plans WHERE id = %s", plan) or {}
     apps: list[backend_keys.App] = []
     for number in range(BUYERS):
-        buyer = accounts.create_buyer(provider, f"Buyer {number} {TEXTS[number % len(TEXTS)]}", f"buyer-{number}")
+        buyer = accounts.create_buyer(
+            provider, f"Buyer {number} {TEXTS[number % len(TEXTS)]}", f"buyer-{number}"
+        )
         store.run("UPDATE accounts SET extra_fields = %s WHERE id = %s", TEXTS[number % len(TEXTS)], buyer)
         for each in range(APPLICATIONS):
             made = accounts.application(buyer, row, f"Application {each} of {number}")
@@ -152,6 +161,33 @@ def _further(store: Store, tenant: int) -> None:
             period=date(2019 + number, 2, 1),
             cost=Decimal(f"-{number}.000{number}"),
             state="paid" if number % 2 else "open",
-            finalized_at=datetime(2021 + number, 12, 31, 23, 59, 59) if number % 2 else None,
+            finalized_at=datetime(2021 + number, 12, 31, 23, 59, 59, tzinfo=UTC).replace(tzinfo=None)
+            if number % 2
+            else None,
             **stamps(tenant),
         )
+
+
+def main() -> int:
+    """`python -m lab.rhoam.customer`: fills what its standard input names, and prints what there is then."""
+    wanted = json.load(sys.stdin)
+    store, seed = Store(wanted["database"]), wanted["seed"]
+    storage, jobs = (backend_keys.connect(wanted[name]) for name in ("storage", "jobs"))
+    accounts = Accounts(store)
+    store.migrate(wanted["version"])
+    master = accounts.create_master(
+        f"{seed['MASTER_DOMAIN']}.{wanted['superdomain']}",
+        seed["MASTER_USER"],
+        seed["MASTER_PASSWORD"],
+        seed["MASTER_ACCESS_TOKEN"],
+        wanted["gateway"],
+    )
+    customer = populate(accounts, storage, wanted["tokens"], wanted["superdomain"], wanted["api"])
+    for account in (master, *(tenant.account for tenant in customer.tenants)):
+        backend_keys.enqueue_sidekiq(jobs, "ZyncWorker", account)
+    json.dump(asdict(customer), sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

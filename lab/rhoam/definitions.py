@@ -1,4 +1,4 @@
-"""The definitions of the objects that OpenShift, 3scale, RHOAM and RHSSO bring, and what is there beforehand."""
+"""The kinds of objects that OpenShift, 3scale, RHOAM and RHSSO bring, and what is there beforehand."""
 
 from __future__ import annotations
 
@@ -106,7 +106,11 @@ def rhoam_operator(name: str) -> list[Object]:
     metadata = {"name": "rhmi-operator", "namespace": name, "labels": labels}
     return [
         namespace(name),
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "rhmi-operator", "namespace": name}},
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "rhmi-operator", "namespace": name},
+        },
         {
             "apiVersion": f"{group}/v1",
             "kind": "ClusterRoleBinding",

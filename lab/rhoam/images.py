@@ -65,5 +65,3 @@ exec {tools.mariadbd} --no-defaults --user=root --datadir={data} --bind-address=
 
 def _words(*words: object) -> str:
     return " ".join(map(str, words))
-
-

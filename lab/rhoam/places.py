@@ -88,7 +88,13 @@ _DESTINATION_DATABASE = STORES[f"rhoam-system-database.{_RDS}"]
 
 def build(world: World) -> None:
     """Make the hosts and connect them."""
-    for address in (topology.AWS_API, topology.CLOUDFLARE_API, topology.PUBLIC_DNS, topology.USERS, API_ADDRESS):
+    for address in (
+        topology.AWS_API,
+        topology.CLOUDFLARE_API,
+        topology.PUBLIC_DNS,
+        topology.USERS,
+        API_ADDRESS,
+    ):
         world.address(WORLD, address)
     world.resolver(WORLD, topology.PUBLIC_DNS)
     for site in SITES:

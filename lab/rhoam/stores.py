@@ -49,15 +49,16 @@ class MySql:
         self._name, self._host, self.address = name, host, address
         self._server_id = server_id
         self._folder = machine.folder / name
-        self._server = ManagedServer(name, host, machine.supervisor, machine.tools, self._folder)
+        self._server = ManagedServer(
+            name, host, machine.supervisor, machine.tools, self._folder, schema="system"
+        )
         self._statements: tuple[str, ...] = ()
         self._tls: Tls | None = None
 
     @property
     def operator(self) -> Login:
         """The cloud's own access, by a socket, to the database `system`."""
-        login = self._server.operator
-        return Login(login.host, login.port, "system", login.user, login.password, login.unix_socket)
+        return self._server.operator
 
     def start(self, version: str, statements: Sequence[str], tls: Tls | None = None) -> None:
         """Serve with the defaults of that version of MySQL. Raises LabError."""
@@ -105,7 +106,7 @@ def administrator(user: str, password: str, *schemas: str) -> tuple[str, ...]:
     return (
         *(f"CREATE DATABASE IF NOT EXISTS `{schema}` CHARACTER SET utf8mb4" for schema in schemas),
         f"CREATE OR REPLACE USER '{user}'@'%' IDENTIFIED BY '{password}'",
-        f"GRANT {ADMINISTRATOR_RIGHTS}, SHOW CREATE ROUTINE ON *.* TO '{user}'@'%' WITH GRANT OPTION",
+        f"GRANT {ADMINISTRATOR_RIGHTS} ON *.* TO '{user}'@'%' WITH GRANT OPTION",
     )
 
 
@@ -136,7 +137,13 @@ class Postgres:
         as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         initialize = [
             *(*as_nobody, str(self._machine.tools.initdb), f"--pgdata={data}", "--username=rdsadmin"),
-            *(f"--pwfile={secret}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
+            *(
+                f"--pwfile={secret}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ),
         ]
         _run(initialize)
         with (data / "pg_hba.conf").open("a", encoding="utf-8") as file:
@@ -165,7 +172,9 @@ class Postgres:
             connection.execute(
                 psycopg.sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD {}").format(role, word)
             )
-            made = psycopg.sql.SQL("CREATE DATABASE {} OWNER {}").format(psycopg.sql.Identifier(database), role)
+            made = psycopg.sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                psycopg.sql.Identifier(database), role
+            )
             connection.execute(made)
 
     def _certificate(self, pair: KeyPair) -> tuple[tuple[Path, bytes], ...]:
@@ -190,13 +199,17 @@ class Redis:
         self._machine = machine
         self._name, self._host, self.address = name, host, address
         self._folder = machine.folder / name
-        self._login: dict[str, str] = {}
+        self._login: tuple[str, str] | None = None
 
     @property
     def client(self) -> redis.Redis:
         """The cloud's own access, by a socket: for the lab's judge."""
         return redis.Redis(
-            unix_socket_path=str(self._folder / "socket"), decode_responses=True, socket_timeout=5.0, **self._login
+            unix_socket_path=str(self._folder / "socket"),
+            decode_responses=True,
+            socket_timeout=5.0,
+            username=self._login[0] if self._login else None,
+            password=self._login[1] if self._login else None,
         )
 
     def start(self, user: str = "", password: str = "", tls: Tls | None = None) -> None:
@@ -208,11 +221,12 @@ class Redis:
             digest = hashlib.sha256(password.encode()).hexdigest()
             own = secrets.token_urlsafe(18)
             judge = hashlib.sha256(own.encode()).hexdigest()
-            lines = (
-                f"user default off -@all\nuser {user} on #{digest} ~* &* +@all\nuser judge on #{judge} ~* &* +@all\n"
-            )
-            write_private(accounts, lines.encode())
-            self._login = {"username": "judge", "password": own}
+            lines = ["user default off -@all"]
+            lines += [
+                f"user {name} on #{word} ~* &* +@all" for name, word in ((user, digest), ("judge", judge))
+            ]
+            write_private(accounts, "\n".join([*lines, ""]).encode())
+            self._login = "judge", own
             options = [
                 *("--port", "0", "--tls-port", str(REDIS_PORT), "--aclfile", str(accounts)),
                 *("--tls-cert-file", str(tls.certificate), "--tls-key-file", str(tls.key)),

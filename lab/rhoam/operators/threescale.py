@@ -262,13 +262,9 @@ def _ready(found: Object | None) -> bool:
     if found is None or not found["spec"]["replicas"]:
         return False
     status, wanted = found.get("status") or {}, found["spec"]["replicas"]
-    return (
-        status.get("observedGeneration", 0) >= found["metadata"]["generation"]
-        and status.get("readyReplicas", 0)
-        == status.get("updatedReplicas", 0)
-        == status.get("replicas", 0)
-        == wanted
-    )
+    if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
+        return False
+    return all(status.get(name, 0) == wanted for name in ("replicas", "updatedReplicas", "readyReplicas"))
 
 
 def _release(found: Object) -> str:

@@ -38,9 +38,8 @@ class Accounts:
     def by_host(self, host: str) -> tuple[Row, str]:
         """The account whose host that is, and which of its two: `admin` or `portal`. Raises HttpError 404."""
         for column, which in (("self_domain", "admin"), ("domain", "portal")):
-            found = self.store.row(
-                f"SELECT * FROM accounts WHERE {column} = %s AND provider = %s", host, True
-            )
+            statement = f"SELECT * FROM accounts WHERE {column} = %s AND provider = %s"  # noqa: S608
+            found = self.store.row(statement, host, True)
             if found is not None:
                 return found, which
         raise HttpError(404, f"no account is served at {host}")
@@ -109,7 +108,7 @@ class Accounts:
         token: str = "",
         active: bool = True,
     ) -> dict[str, Any]:
-        """A tenant at the master, with its administrator and their access token; a new one if none is given."""
+        """A tenant at the master, with its administrator and their access token (none: a new one)."""
         if self.store.row("SELECT id FROM accounts WHERE self_domain = %s", self_domain):
             raise HttpError(422, f"the domain {self_domain} has been taken")
         master = self.master()

@@ -74,7 +74,7 @@ class Gateway:
             if error.code == 404:
                 raise HttpError(404, "Service not found") from error
             raise
-        config = json.loads(text)
+        config: Mapping[str, Any] = json.loads(text)
         with self._lock:
             self._known[host] = time.monotonic(), config
         return config

@@ -136,7 +136,7 @@ def work(stores: Stores, ended: threading.Event) -> None:
             continue
         if found is None:
             continue
-        name, text = found
+        name, text = map(str, found)
         try:
             backend_keys.count(stores.storage, json.loads(text))
         except backend_keys.FAILURES as error:

@@ -18,7 +18,7 @@ FAILURES: tuple[type[Exception], ...] = (redis.RedisError, OSError)
 
 
 def connect(url: str) -> redis.Redis:
-    """A client for `redis://` or `rediss://`, which is checked against the authorities that the image trusts."""
+    """A client for `redis://`, or `rediss://`, checked against the authorities that the image trusts."""
     return redis.Redis.from_url(
         url, decode_responses=True, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS
     )

@@ -220,7 +220,7 @@ def create_statements(kind: Kind) -> list[str]:
 
 
 def releases_up_to(version: str) -> tuple[Release, ...]:
-    """Those that a version of 3scale brings, oldest first. Raises ValueError for a version that is unknown."""
+    """Those that a version of 3scale brings, oldest first. Raises ValueError for an unknown one."""
     known = [release.version for release in RELEASES]
     if version not in known:
         raise ValueError(f"there is no version {version!r} of the stand-in; there are {', '.join(known)}")

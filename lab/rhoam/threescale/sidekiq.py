@@ -104,14 +104,14 @@ class Process:
         self._client.sadd("processes", self._identity)
         self._client.hset(self._identity, "beat", str(time.time()))
         self._client.expire(self._identity, 60)
-        due = self._client.zrangebyscore(RETRY, 0, time.time())
-        for text in due:
+        for due in self._client.zrangebyscore(RETRY, 0, time.time()):
+            text = str(due)
             if self._client.zrem(RETRY, text):
                 self._client.lpush(QUEUE, text)
         found = self._client.brpop([QUEUE], timeout=WAIT_SECONDS)
         if found is None:
             return
-        text = found[1]
+        text = str(found[1])
         self._client.hset(f"{self._identity}:work", "1", text)
         try:
             self._worker.work(json.loads(text))

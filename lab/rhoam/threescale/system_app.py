@@ -1,4 +1,4 @@
-"""system-app: the API of the master, of each tenant, and the portals, on the system database.
+"""system-app: the API of the master and of each tenant, and the portals, on the system database.
 
 Which account is meant is told by the request's host, as in 3scale. One process serves what 3scale serves with
 three containers (master, provider, developer), on the three ports.
@@ -7,13 +7,10 @@ three containers (master, provider, developer), on the three ports.
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import logging
 import os
 import secrets
 import sys
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
@@ -24,6 +21,8 @@ import redis
 
 from lab.rhoam.threescale import backend_keys
 from lab.rhoam.threescale.accounts import Accounts, shown
+from lab.rhoam.threescale.identity import Identity, token_of
+from lab.rhoam.threescale.portal import Portal
 from lab.rhoam.threescale.store import FAILURES, Row, Store
 from lab.rhoam.threescale.web import Answer, HttpError, Request, Route, Server, serve
 from lab.services.variables import Variables
@@ -81,16 +80,15 @@ class System:
         jobs: redis.Redis,
         backend: Backend,
         superdomain: str,
-        key: str,
     ) -> None:
-        """`key`: what sessions are signed with; `superdomain`: new tenants are served below it."""
+        """`superdomain`: new tenants are served below it."""
+        self._who = Identity(accounts)
         self._accounts = accounts
         self._store = accounts.store
         self._stats = stats
         self._jobs = jobs
         self._backend = backend
         self._superdomain = superdomain
-        self._key = key.encode()
         api = "/admin/api"
         self.routes = (
             Route("GET", "/status", self._status),
@@ -111,35 +109,12 @@ class System:
             ),
             Route("GET", "/stats/services/{id}/usage.json", self._usage_of_service),
             Route("GET", "/stats/applications/{id}/usage.json", self._usage_of_application),
-            Route("GET", f"{api}/account/authentication_providers.json", self._get_providers),
-            Route("POST", f"{api}/account/authentication_providers.json", self._create_provider),
-            Route("PUT", f"{api}/account/authentication_providers/{{id}}.json", self._change_provider),
-            Route("POST", f"{api}/sso_tokens/provider_create.json", self._create_sso),
             Route("POST", "/master/api/providers.json", self._create_tenant),
             Route("GET", "/master/api/proxy/configs/production.json", self._gateway_config),
-            Route("GET", "/p/sso", self._enter),
-            Route("GET", "/p/admin", self._admin_page),
-            Route("GET", "/auth/{name}/callback", self._sso_login),
-            Route("GET", "/", self._portal),
         )
 
-    # --- who asks ---
-
     def _account(self, request: Request) -> Row:
-        """The account that a request's host serves, checked against its token."""
-        account, which = self._accounts.by_host(request.host)
-        if which != "admin":
-            raise HttpError(404, "this host serves a developer portal")
-        owner = self._accounts.of_token(_token(request))
-        if owner["id"] != account["id"]:
-            raise HttpError(403, "access token is of another account")
-        return account
-
-    def _master(self, request: Request) -> Row:
-        account = self._account(request)
-        if not account["master"]:
-            raise HttpError(404, "only the master has this")
-        return account
+        return self._who.account(request)
 
     def _status(self, _: Request) -> Answer:
         self._store.row("SELECT 1 AS one")
@@ -319,90 +294,10 @@ class System:
         values = backend_keys.usage_by_day(self._stats, service, app, metric, days)
         return Answer({"metric": {"system_name": metric}, "total": sum(values), "values": values})
 
-    # --- single sign-on ---
-
-    def _get_providers(self, request: Request) -> Answer:
-        account = self._account(request)
-        found = self._store.rows(
-            "SELECT * FROM authentication_providers WHERE account_id = %s ORDER BY id", account["id"]
-        )
-        return Answer(
-            {"authentication_providers": [{"authentication_provider": _provider(row)} for row in found]}
-        )
-
-    def _create_provider(self, request: Request) -> Answer:
-        account = self._account(request)
-        fields = {
-            name: request.field(name)
-            for name in ("kind", "name", "client_id", "client_secret", "site", "system_name")
-        }
-        published = request.fields.get("published", "") == "true"
-        made = self._accounts.add_sso(int(account["id"]), fields, published=published)
-        row = self._store.row("SELECT * FROM authentication_providers WHERE id = %s", made)
-        return Answer({"authentication_provider": _provider(row or {})}, 201)
-
-    def _change_provider(self, request: Request) -> Answer:
-        account = self._account(request)
-        self._store.run(
-            "UPDATE authentication_providers SET published = %s WHERE id = %s AND account_id = %s",
-            request.field("published") == "true",
-            request.path["id"],
-            account["id"],
-        )
-        row = self._store.row("SELECT * FROM authentication_providers WHERE id = %s", request.path["id"])
-        if row is None:
-            raise HttpError(404, f"there is no authentication provider {request.path['id']}")
-        return Answer({"authentication_provider": _provider(row)})
-
-    def _sso_login(self, request: Request) -> Answer:
-        """Where the SSO's server sends somebody who has logged in there."""
-        account, _ = self._accounts.by_host(request.host)
-        found = self._store.row(
-            "SELECT * FROM authentication_providers WHERE account_id = %s AND system_name = %s",
-            account["id"],
-            request.path["name"],
-        )
-        if found is None:
-            raise HttpError(404, f"{account['org_name']} has no SSO integration {request.path['name']}")
-        return Answer("logged in\n", 302, (("Location", "/p/admin"), ("Set-Cookie", self._session(account))))
-
-    def _create_sso(self, request: Request) -> Answer:
-        self._master(request)
-        tenant = self._store.row("SELECT * FROM accounts WHERE id = %s", request.field("provider_id"))
-        if tenant is None or not tenant["provider"]:
-            raise HttpError(404, f"there is no tenant {request.field('provider_id')}")
-        expires = int(time.time()) + int(request.fields.get("expires_in", "600"))
-        token = self._sign(f"sso:{tenant['id']}:{expires}")
-        query = urllib.parse.urlencode({"token": token, "expires_at": expires})
-        url = f"https://{tenant['self_domain']}/p/sso?{query}"
-        return Answer({"sso_token": {"token": token, "sso_url": url}}, 201)
-
-    def _enter(self, request: Request) -> Answer:
-        account, _ = self._accounts.by_host(request.host)
-        expires = int(request.field("expires_at"))
-        expected = self._sign(f"sso:{account['id']}:{expires}")
-        if expires < time.time() or not hmac.compare_digest(expected, request.field("token")):
-            raise HttpError(403, "the token does not let you in")
-        return Answer("logged in\n", 302, (("Location", "/p/admin"), ("Set-Cookie", self._session(account))))
-
-    def _admin_page(self, request: Request) -> Answer:
-        account, _ = self._accounts.by_host(request.host)
-        cookie = request.headers.get("Cookie", "").removeprefix("user_session=")
-        if not hmac.compare_digest(cookie, self._sign(f"session:{account['id']}")):
-            return Answer("log in first\n", 302, (("Location", "/p/login"),))
-        return Answer(f"<h1>{account['org_name']}</h1>\n", headers=(("Content-Type", "text/html"),))
-
-    def _session(self, account: Row) -> str:
-        session = self._sign(f"session:{account['id']}")
-        return f"user_session={session}; Path=/; Secure; HttpOnly"
-
-    def _sign(self, text: str) -> str:
-        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
-
-    # --- the master's own, the gateway's, and the portals ---
+    # --- the master's own, and the gateway's ---
 
     def _create_tenant(self, request: Request) -> Answer:
-        self._master(request)
+        self._who.master(request)
         name = request.field("org_name")
         subdomain = "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
         made = self._accounts.create_tenant(
@@ -420,7 +315,7 @@ class System:
 
     def _gateway_config(self, request: Request) -> Answer:
         """What the gateway needs to know of the service at a host."""
-        if not self._accounts.of_token(_token(request))["master"]:
+        if not self._accounts.of_token(token_of(request))["master"]:
             raise HttpError(403, "the gateway's access token is invalid")
         found = self._store.row(
             "SELECT proxies.*, service_tokens.value AS token FROM proxies JOIN service_tokens "
@@ -431,29 +326,8 @@ class System:
             raise HttpError(404, f"no service is served at {request.field('host')}")
         return Answer(shown(found, "service_id", "api_backend", "auth_user_key", "token"))
 
-    def _portal(self, request: Request) -> Answer:
-        account, which = self._accounts.by_host(request.host)
-        if which == "admin":
-            return Answer("log in\n", 302, (("Location", "/p/login"),))
-        return Answer(
-            f"<h1>{account['org_name']}: developer portal</h1>\n", headers=(("Content-Type", "text/html"),)
-        )
-
     def _enqueue(self, worker: str, subject: int) -> None:
         backend_keys.enqueue_sidekiq(self._jobs, worker, subject)
-
-
-def _token(request: Request) -> str:
-    """The access token: a field, or the password of HTTP Basic."""
-    if token := request.fields.get("access_token"):
-        return token
-    kind, _, given = request.headers.get("Authorization", "").partition(" ")
-    if kind == "Basic":
-        try:
-            return base64.b64decode(given).decode().partition(":")[2]
-        except ValueError as error:
-            raise HttpError(401, "the Authorization header cannot be read") from error
-    raise HttpError(401, "an access token is needed")
 
 
 def _day(request: Request, name: str) -> date:
@@ -466,11 +340,6 @@ def _day(request: Request, name: str) -> date:
 def _account(row: Mapping[str, Any]) -> dict[str, Any]:
     hosts = {"admin_domain": row.get("self_domain"), "domain": row.get("domain")}
     return {**shown(row, *ACCOUNT), **(hosts if row.get("provider") else {})}
-
-
-def _provider(row: Mapping[str, Any]) -> dict[str, Any]:
-    found = shown(row, "id", "kind", "name", "system_name", "client_id", "site", "account_type")
-    return {**found, "published": bool(row.get("published"))}
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
@@ -495,10 +364,10 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    system = System(accounts, stats, jobs, backend, superdomain, key)
+    routes = (*System(accounts, stats, jobs, backend, superdomain).routes, *Portal(accounts, key).routes)
     failures = (*FAILURES, *backend_keys.FAILURES)
     offset = int(environment.get("LISTEN_PORT") or PORTS["provider"]) - PORTS["provider"]
-    return serve([Server(port + offset, system.routes, failures) for port in PORTS.values()])
+    return serve([Server(port + offset, routes, failures) for port in PORTS.values()])
 
 
 SEED = (
