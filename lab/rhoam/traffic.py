@@ -1,7 +1,8 @@
 """`python -m lab.rhoam.traffic`: applications that call through the gateway, and people who change things.
 
 Open loop: requests are begun at their times, whether or not earlier ones were answered. Each is written
-down with its outcome before the next of its thread. It ends when its stop file is there, and what it began with it.
+down with its outcome before the next of its thread. It ends when its stop file is there, and what it began
+with it.
 """
 
 from __future__ import annotations

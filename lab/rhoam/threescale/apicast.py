@@ -74,10 +74,10 @@ class Gateway:
             if error.code == 404:
                 raise HttpError(404, "Service not found") from error
             raise
-        config: Mapping[str, Any] = json.loads(text)
+        found: Mapping[str, Any] = json.loads(text)
         with self._lock:
-            self._known[host] = time.monotonic(), config
-        return config
+            self._known[host] = time.monotonic(), found
+        return found
 
     def _get(self, url: str, fields: Mapping[str, str]) -> bytes:
         query = f"?{urllib.parse.urlencode(fields)}" if fields else ""
