@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import yaml
 from cutover.plan import Plan
 from cutover.plans import build_plan
 from stacks.settings import RhoamEnvironment
+from tests.rhoam.rhoam_transfers import transfers
+from tests.rhoam.rhoam_world import RhoamWorld
 
 ROOT = Path(__file__).parents[2]
 _SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.rhoam.yaml").read_text())["config"][
@@ -58,3 +62,24 @@ def environment(settings: dict[str, Any]) -> RhoamEnvironment:
 @pytest.fixture
 def plan(environment: RhoamEnvironment) -> Plan:
     return build_plan("rhoam", environment)
+
+
+@pytest.fixture
+def world(environment: RhoamEnvironment) -> Iterator[RhoamWorld]:
+    made = RhoamWorld(environment)
+    with transfers(made):
+        yield made
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[[dict[str, Any]], tuple[RhoamWorld, Plan]]]:
+    """A world and a plan from settings."""
+    with ExitStack() as stack:
+
+        def made(settings: dict[str, Any]) -> tuple[RhoamWorld, Plan]:
+            environment = RhoamEnvironment.model_validate(settings)
+            world = RhoamWorld(environment)
+            stack.enter_context(transfers(world))
+            return world, build_plan("rhoam", environment)
+
+        yield made
