@@ -13,17 +13,21 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cutover.errors import StepError
 from cutover.mysql import binlog_position
 from cutover.switching import Parts
 from cutover.switching.end import Side
+from cutover.verification import Options, Verification
 from lab.aws.server import AwsServer
 from lab.replication import dms_tasks
 from lab.replication.dms_setup import Dms
+from lab.replication.mariadb import SCHEMA
 from lab.replication.switch_world import LIMITS, POSITION, Request, SwitchWorld
 
 RATE = 300.0
@@ -86,7 +90,10 @@ def armed_native(world: SwitchWorld, rate: float, count: int) -> dict[str, Any]:
     side: Side = "source"
     with world.gates() as gates:
         for number in range(count):
-            with world.switch(world.way(gates, side)) as switch:
+            with (
+                compared(world, side) as compare,
+                world.switch(world.way(gates, side), compare) as switch,
+            ):
                 switch.arm()
                 begun = time.monotonic()
                 parts = switch.run()
@@ -105,6 +112,24 @@ def armed_native(world: SwitchWorld, rate: float, count: int) -> dict[str, Any]:
         **fate(requests, world.written(side)),
         "parts_ms": parts_of(switches),
     }
+
+
+@contextmanager
+def compared(world: SwitchWorld, old: Side) -> Iterator[Callable[[float], None]]:
+    """All rows compared ahead, as the plan does it; what it gives compares the rest, under the fence."""
+    new: Side = "target" if old == "source" else "source"
+    servers = world.end(old).server, world.end(new).server
+    with Verification(*servers, Options(schemas=(SCHEMA,))) as verification:
+        verification.begin()
+        verification.compare_tables()
+        verification.settle()
+        verification.follow()
+
+        def finish(seconds: float) -> None:
+            if found := verification.finish(seconds).mismatches:
+                raise StepError(f"{found} rows differ")
+
+        yield finish
 
 
 def armed_dms(world: SwitchWorld, rate: float, count: int) -> dict[str, Any]:
