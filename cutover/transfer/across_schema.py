@@ -236,7 +236,7 @@ def _postgres_indexes(session: PostgresSession) -> set[Signature]:
 
 
 def _mysql_foreign_keys(catalog: Catalog, tables: set[str]) -> set[Signature]:
-    made = set()
+    made: set[Signature] = set()
     for name, said in catalog.objects["foreign key"].items():
         table = name.split(".")[1].lower()
         if table not in tables:

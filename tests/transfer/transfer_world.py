@@ -99,7 +99,8 @@ class TransferWorld:
 
 def make_world(folder: Path) -> TransferWorld:
     """A context in a folder of its own."""
-    stacks, said = Outputs(), []
+    stacks = Outputs()
+    said: list[str] = []
     unused = cast("Any", None)
     context = Context(
         unused,

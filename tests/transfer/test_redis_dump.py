@@ -1,0 +1,115 @@
+"""A Redis dumped, and recovered in one that appends to a file: real servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from cutover.errors import StepError
+from cutover.transfer import CompareRedis, DumpRedis, RecoverRedis, manifest
+from lab.stores.redis import RedisDb
+from tests.transfer.transfer_world import BACKEND, DUMP, RECOVERED, TransferWorld
+
+pytestmark = pytest.mark.lab
+
+TAKE = DumpRedis(source=BACKEND, dump=DUMP)
+RECOVER = RecoverRedis(dump=DUMP, target=RECOVERED)
+COMPARE = CompareRedis(dump=DUMP, target=RECOVERED, sample=50)
+_COMMANDS = (
+    (0, ("SET", b"\x00bytes\xff", b"\xfe")),
+    (0, ("SET", "stats/{service:1}/hits", 17)),
+    (0, ("SET", "session", "x", "PX", 3_600_000)),
+    (0, ("HSET", "h", *(f"f{n}" for n in range(200)))),
+    (0, ("SADD", "s", *range(100))),
+    (0, ("ZADD", "z", 1.5, "a", -2, "b")),
+    (1, ("RPUSH", "resque:queue:main", "{}", "{}")),
+    (1, ("XADD", "stream", "1-1", "f", "v")),
+)
+
+
+def fill(server: RedisDb) -> None:
+    for number, command in _COMMANDS:
+        with server.server().open(number) as store:
+            store.call(*command)
+
+
+def test_all_keys_come_back_also_after_a_restart_of_the_target(
+    world: TransferWorld, redis_pair: tuple[RedisDb, RedisDb]
+) -> None:
+    world.bucket("dumps")
+    source, target = redis_pair
+    fill(source)
+    with target.server().open() as store:
+        store.call("SET", "of a fresh installation", 1)
+    assert TAKE.observe(world.context).state == "not done"
+    assert TAKE.apply(world.context)["keys"] == 8
+    assert RECOVER.apply(world.context) == {"written": 8, "deleted": 1}
+    assert COMPARE.apply(world.context) == {"keys": 8, "sampled": 8}
+    # the append-only trap: what is recovered is still there when the target starts again
+    target.stop()
+    target.start()
+    assert COMPARE.apply(world.context) == {"keys": 8, "sampled": 8}
+    assert RECOVER.apply(world.context) == {"written": 8, "deleted": 0}
+    RECOVER.undo(world.context)
+    assert target.server().used() == {}
+    TAKE.undo(world.context)
+    assert manifest.find(world.context, DUMP) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "command", "told"),
+    [
+        (0, ("DEL", "h"), "lacks the key 'h'"),
+        (0, ("SET", "more", 1), "has the key 'more' besides"),
+        (
+            0,
+            ("SET", "stats/{service:1}/hits", 18),
+            "'stats/{service:1}/hits' of database 0 has another value",
+        ),
+        (0, ("ZADD", "z", 1.25, "a"), "has another value"),
+        (0, ("PERSIST", "session"), "'session' of database 0 expires at another time"),
+        (1, ("RENAME", "resque:queue:main", "stream"), "is a list instead of a stream"),
+    ],
+)
+def test_what_differs_is_told(
+    world: TransferWorld,
+    redis_pair: tuple[RedisDb, RedisDb],
+    number: int,
+    command: tuple[str | int, ...],
+    told: str,
+) -> None:
+    world.bucket("dumps")
+    fill(redis_pair[0])
+    TAKE.apply(world.context)
+    RECOVER.apply(world.context)
+    with redis_pair[1].server().open(number) as store:
+        store.call(*command)
+    with pytest.raises(StepError) as error:
+        COMPARE.apply(world.context)
+    assert told in str(error.value)
+
+
+def test_a_snapshot_that_is_cut_short_is_refused(
+    world: TransferWorld, redis_pair: tuple[RedisDb, RedisDb]
+) -> None:
+    s3 = world.bucket("dumps")
+    fill(redis_pair[0])
+    TAKE.apply(world.context)
+    key = f"{DUMP.prefix}/dump.rdb"
+    whole = s3.get_object(Bucket="dumps", Key=key)["Body"].read()
+    s3.put_object(Bucket="dumps", Key=key, Body=whole[:-30])
+    with pytest.raises(StepError, match="is not what was dumped"):
+        RECOVER.apply(world.context)
+    assert redis_pair[1].server().used() == {}
+
+
+def test_foreign_keys_are_kept_where_nothing_may_be_replaced(
+    world: TransferWorld, redis_pair: tuple[RedisDb, RedisDb]
+) -> None:
+    world.bucket("dumps")
+    fill(redis_pair[0])
+    TAKE.apply(world.context)
+    with redis_pair[1].server().open() as store:
+        store.call("SET", "theirs", 1)
+    with pytest.raises(StepError, match="already holds 1 keys"):
+        RecoverRedis(dump=DUMP, target=RECOVERED, replaces=False).apply(world.context)
+    assert redis_pair[1].server().used() == {0: 1}
