@@ -93,7 +93,7 @@ class RecoverRedis(Action):
         return {"deleted": sum(keys.values())}
 
     def _clear(self, context: Context, source: RedisServer, target: RedisServer) -> int:
-        """Deletes what the target holds and the snapshot does not. Raises StepError where that is forbidden."""
+        """Deletes what the target holds and the snapshot does not. Raises StepError where it may not."""
         there = target.used()
         foreign = {number: count for number in there if (count := _foreign(source, target, number))}
         if foreign and not self.replaces:
