@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from cutover.actions.base import NO_CHANGE, Action, Condition, Evidence, Observation
 from cutover.context import Context
@@ -63,8 +63,8 @@ class Stores:
                     "password": server.password,
                     "database": database,
                 },
-                (self.also_in, _BACKEND): {"uri": backend.host, "port": str(backend.port)},
-                (self.also_in, _SYSTEM): {"uri": system.host, "port": str(system.port)},
+                (self.also_in, _BACKEND): _parts(backend),
+                (self.also_in, _SYSTEM): _parts(system),
             }
         return {
             where: {key: value.encode() for key, value in values.items()} for where, values in found.items()
@@ -75,7 +75,7 @@ class Stores:
         found = []
         for (namespace, name), values in self.wanted(context).items():
             there = find_secret(self.site.on(context), namespace, name) or {}
-            if wrong := [key for key, value in values.items() if there.get(key) != value]:
+            if wrong := [key for key, value in values.items() if not _same(there.get(key, b""), value)]:
                 found.append(f"{namespace}/{name}: {', '.join(sorted(wrong))}")
         external = self.site.manager(context).get("spec", {}).get("externalComponents") or {}
         for part, kinds in EXTERNAL.items():
@@ -152,6 +152,32 @@ class PluggedIn(Condition):
                 "rollback --to` the stage before), and go on with `cutover run`"
             )
         return {"leads_to": self.stores.database.name}
+
+
+def _parts(server: RedisServer) -> dict[str, str]:
+    """A Redis as RHOAM's Secrets have it, with what it takes to sign in."""
+    found = {"uri": server.host, "port": str(server.port)}
+    if server.password:
+        found |= {"username": server.user, "password": server.password}
+    return found | ({"tls": "true"} if server.tls else {})
+
+
+def _same(there: bytes, wanted: bytes) -> bool:
+    """Whether a value leads to the same: operators quote addresses otherwise, and add options to them."""
+    if there == wanted:
+        return True
+    if b"://" not in wanted:
+        return False
+    try:
+        one, two = (urlsplit(value.decode()) for value in (there, wanted))
+        return _meaning(one) == _meaning(two)
+    except ValueError:
+        return False
+
+
+def _meaning(url: SplitResult) -> tuple[str | int | None, ...]:
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    return (url.scheme, url.hostname, url.port, url.path, user, password)
 
 
 def _url(server: RedisServer, database: int) -> str:

@@ -291,6 +291,10 @@ DIFFERS = (
     "scaled down before them, so that they hold everything, and confirmed to be so behind them",
     "Secrets of the databases and Redis are not copied but written anew for each cluster, and so is the "
     "address of the backend's route",
+    "the destination's database and Redis are those that the stack declares, so RHOAM's own Secrets are "
+    "led there too: its operator writes 3scale's from them. As published it writes a Redis' address "
+    "without TLS and user: a release that takes `username`, `password` and `tls` from those Secrets is "
+    "needed, or `await-rhoam` finds the address changed and stops",
     "the master plan's line reads 'impresonate': a token of the master account's opens the tenant's portal "
     "as its own impersonation administrator",
 )
