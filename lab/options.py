@@ -34,6 +34,8 @@ class Options:
     without: str
     """A protection that is taken away, so that the rehearsal has to fail; see lab.without."""
     ttl_divisor: int
+    watch: int
+    """The port of this machine's loopback at which the page is served; 0: none."""
     output: Path
     keep: bool
 
@@ -72,6 +74,7 @@ class Options:
             switch=choice("SWITCH", ("", "armed", "restart")),
             without=choice("WITHOUT", ("", *PARTS)),
             ttl_divisor=int(number("LAB_TTL_DIVISOR", DEFAULT_TTL_DIVISOR, 1)),
+            watch=int(number("WATCH", 0, 0, 65535)),
             output=Path(environment.get("OUT") or REPOSITORY / "out").resolve(),
             keep=bool(environment.get("KEEP")),
         )

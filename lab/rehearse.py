@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 from cutover.database_move.switching import serving
 from cutover.errors import CutoverError
@@ -20,6 +21,7 @@ from lab.moved import Moved
 from lab.options import REPOSITORY, Options
 from lab.parked import parked, refused
 from lab.people import People, deeds_of
+from lab.relay import outside
 from lab.scene import ENVIRONMENT, SOURCE, TARGET, Clock, Scene, lab_folder
 from lab.setup import find_tools
 from lab.verdict import (
@@ -31,6 +33,7 @@ from lab.verdict import (
     wrong_checks,
     wrong_traffic,
 )
+from lab.watching import watching
 from lab.without import bad_luck
 from lab.world import LabError, enter, inside_world
 
@@ -83,7 +86,10 @@ class _Rehearsal:
     def _migrate(self, people: People) -> str:
         until = ["--to", self._last_stage] if self._last_stage else []
         luck = bad_luck(self._options.without, self._clouds, self._session.journal_path)
-        with people.at_work(), luck:
+        page = watching(self._clouds, self._scene.cutover_argv(), self._scene.project, self._options.watch)
+        with people.at_work(), luck, page as link:
+            if self._options.watch:
+                self._progress(f"the page: {link}")
             code = self._killer.watch(lambda: self._scene.cutover("run", *until))
             if code == 0 and self._options.then == "rollback":
                 code = self._scene.cutover("rollback").wait()
@@ -187,7 +193,8 @@ def main() -> int:
     try:
         options = Options.read(os.environ)
         if not inside_world():
-            return enter([sys.executable, "-m", "lab", "rehearse"])
+            with outside(options.watch) if options.watch else nullcontext():
+                return enter([sys.executable, "-m", "lab", "rehearse"])
         return rehearse(options)
     except (LabError, CutoverError) as error:
         sys.stderr.write(f"rehearsal: {error}\n")
