@@ -12,7 +12,7 @@ help: ## what there is
 setup: ## install and build what is missing, into a cache outside the clone
 	@$(PYTHON3) -m lab.setup
 
-rehearse: ## the whole migration on this machine; PLAN= UNTIL= THEN=rollback KILL=n SWITCH=armed|restart WITHOUT=part SEED= RATE= WATCH=port ENGINE=official|lab OUT=
+rehearse: ## the whole migration on this machine; PLAN= BEFORE= UNTIL= THEN=rollback KILL=n SWITCH=armed|restart WITHOUT=part SEED= RATE= WATCH=port ENGINE=official|lab OUT=
 	@$(PYTHON) -m lab rehearse
 
 bench-switch: ## how long requests wait while the database is switched, many times over: out/bench/switch.json

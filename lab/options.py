@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from lab.world import LabError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEFAULT_TTL_DIVISOR = 30
+SHIPPED = "boss-corestone"
 _MOST_KILLS = 20
 
 
@@ -19,6 +21,8 @@ class Options:
     """A rehearsal's options, each named as its variable."""
 
     plan: str
+    before: str | None
+    """A stage of the plan that ships: it is run to there first, where a plan of one's own begins later."""
     until: str | None
     """A stage or a phase; None: to the end."""
     then: str | None
@@ -64,7 +68,8 @@ class Options:
             return value
 
         options = cls(
-            plan=choice("PLAN", ("", "boss-corestone")) or "boss-corestone",
+            plan=_plan(environment.get("PLAN", ""), problems),
+            before=environment.get("BEFORE") or None,
             until=environment.get("UNTIL") or None,
             then=choice("THEN", ("", "rollback")) or None,
             kill=int(number("KILL", 0, 0, _MOST_KILLS)),
@@ -80,6 +85,10 @@ class Options:
         )
         if options.without == "reverse" and options.then != "rollback":
             problems.append("WITHOUT=reverse: it shows on the way back alone, so add THEN=rollback")
+        if options.before and options.plan == SHIPPED:
+            problems.append(
+                f"BEFORE={options.before}: only a plan of one's own (PLAN) has something before it"
+            )
         if problems:
             raise LabError("; ".join(problems))
         return options
@@ -93,3 +102,11 @@ class Options:
     def wanted(self) -> str:
         """The outcome that makes the rehearsal a success."""
         return "rolled back" if self.then == "rollback" else "succeeded"
+
+
+def _plan(given: str, problems: list[str]) -> str:
+    """The plan that ships, or one of one's own by `module:function`."""
+    if given in ("", SHIPPED) or re.fullmatch(r"[\w.]+:\w+", given):
+        return given or SHIPPED
+    problems.append(f"PLAN={given}: expected {SHIPPED}, or MODULE:FUNCTION of a plan of one's own")
+    return SHIPPED
