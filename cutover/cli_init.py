@@ -50,5 +50,6 @@ def init_command(
         typer.echo(str(path))
     typer.echo(
         f"look at it: cutover --environment {name} --plan plan_{name}:one_domain plan show\n"
+        f"rehearse it on the lab's services: make rehearse PLAN=plan_{name}:one_domain BEFORE=connect\n"
         "then fill in the placeholders, and change the plan: docs/writing-a-plan.md"
     )

@@ -31,6 +31,9 @@ def main() -> int:
         return 130
     if options.print_python:
         sys.stdout.write(f"{python}\n")
+    else:
+        activate = python.parent / "activate"
+        sys.stdout.write(f"all is there. To work by hand: . {activate}; alias cutover='python -m cutover'\n")
     return 0
 
 
