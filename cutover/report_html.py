@@ -46,9 +46,10 @@ def _page(report: Report, plan: Plan, found: Sequence[Span], given: ReportInput)
     yield f"<title>{title}</title><style>{_STYLE}</style></head><body>"
     word = "good" if report.outcome in ("succeeded", "rolled back") else "bad"
     yield f'<h1>{escape(plan.title)}: <span class="{word}">{escape(report.outcome)}</span></h1>'
+    ended = _moment(report.finished) or "now"
     yield (
         f"<p>Environment {escape(report.environment)}, plan {escape(report.plan_hash[:12])}, "
-        f"engine {escape(report.engine)}; {escape(report.started)} to {escape(report.finished or 'now')}</p>"
+        f"engine {escape(report.engine)}; {_moment(report.started)} to {ended}</p>"
     )
     yield "<h2>Success criteria</h2>"
     yield from _table(
@@ -149,14 +150,14 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 def _comparison(report: Report) -> Iterator[str]:
     """This run in the first row, then the others, the newest first."""
-    runs = [EarlierRun.of(report), *reversed(report.earlier)]
+    rows = (_row(EarlierRun.of(report), this=True), *map(_row, reversed(report.earlier)))
     figures = ("Requests", "Failed", "Writes lost", "Longest held", "Longest write gap", "Switch")
-    yield from _table(("Run", "Outcome", "Took", *figures), map(_row, runs))
+    yield from _table(("Run", "Outcome", "Took", *figures), rows)
 
 
-def _row(run: EarlierRun) -> Sequence[str]:
+def _row(run: EarlierRun, *, this: bool = False) -> Sequence[str]:
     return (
-        escape(_moment(run.started)),
+        "<strong>this run</strong>" if this else escape(_moment(run.started)),
         f"{escape(run.outcome)} ({escape(run.engine)} engine)",
         "–" if run.seconds is None else duration(run.seconds),
         *(_figure(value) for value in (run.requests, run.failed, run.writes_lost)),

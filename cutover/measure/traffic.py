@@ -15,6 +15,8 @@ WINDOW_SECONDS = 10.0
 """The time that one figure is about."""
 FIRST_LINES, MOST_LINES = 500, 20_000
 """How much of a pod's log is asked for: twice what the window held last, within these."""
+OWN = "landfall"
+"""The User-Agent of the cutover's own health checks, which are no user's."""
 ERRORS = 500
 """A status from here on is a failure of ours; what is below is an answer."""
 
@@ -58,7 +60,7 @@ class TrafficMeter:
         for lines in ingress_lines(self._cluster, self._ingress, asked):
             requests = [item for item in requests_of(self._environment, lines) if item.moment]
             inside = [item for item in requests if item.moment > begin]
-            found += inside
+            found += (item for item in inside if item.client.agent != OWN)
             if len(lines) >= asked and len(inside) == len(requests) > 0:
                 # the log goes further back than what was asked for: what is seen is the end of the window
                 covered = min(covered, max(0.1, now - min(item.moment for item in inside)))

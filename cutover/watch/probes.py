@@ -24,7 +24,7 @@ from stacks.settings import DomainSettings
 
 EVERY_SECONDS = 2.0
 AGAIN_SECONDS = 20.0
-"""Until what cannot be had is asked for again: it may take seconds to find that out."""
+"""Until what cannot be had is looked for again: it may take seconds to find that out."""
 SIDES: tuple[Side, ...] = ("source", "target")
 KEPT = 60
 """How many answers of a side are judged together."""
@@ -138,7 +138,7 @@ class Probes:
         return isinstance(found, Traffic)
 
     def look_at_lag(self) -> bool:
-        """How far the replica is behind."""
+        """How far the replica is behind; False where nothing replicates."""
         if (context := self._connected()) is None:
             return False
         if context.database_move is None:
@@ -150,7 +150,7 @@ class Probes:
                 found = str(error)
         with self._lock:
             self._lag = found
-        return isinstance(found, Lag)
+        return isinstance(found, Lag) and found.state == "running"
 
     def _connected(self) -> Context | None:
         with self._connecting:

@@ -77,6 +77,12 @@ def test_errors_of_ours_are_failures_and_answers_are_not(world: World) -> None:
     assert (found.requests, found.failed, found.p50_ms, found.p99_ms) == (20, 10, 4.0, 4.0)
 
 
+def test_health_checks_of_our_own_are_no_users(world: World) -> None:
+    own = lines(world, rate=2)
+    world.source.printed["ingress"] = [line[:-1] + ', "agent": "landfall"}' for line in own]
+    assert meter(world).look().requests == 0
+
+
 def test_requests_of_other_hosts_are_not_ours(world: World) -> None:
     now = world.clock.now().timestamp()
     world.source.printed["ingress"] = [LINE.format(host="example.org", at=now, status=200, took=1)]
