@@ -16,6 +16,7 @@ from cutover.actions.database import SwitchDatabase
 from cutover.errors import JournalError
 from cutover.history import Status, fold
 from cutover.journal import Contents, read_further
+from cutover.measure.series import SeriesFile
 from cutover.narrative import owners_of, tell
 from cutover.plan import Plan
 from cutover.session import Session
@@ -24,6 +25,8 @@ from cutover.watch.view import head_view
 
 LOOK_SECONDS = 0.5
 _MOVING = (Status.BEGUN, Status.UNDO_BEGUN)
+FRESH_SECONDS = 10.0
+"""What was measured earlier is not shown as what is so now."""
 _LINES = 8
 _STEPS = 12
 _COLOURS = {"done": "green", "begun": "blue", "failed": "red", "undo begun": "yellow", "undo failed": "red"}
@@ -112,6 +115,8 @@ def _screen(
         Text(f"{plan.title}, {plan.environment}: {head['condition']}", style="bold"),
         Text(f"{head['done']} of {head['total']} steps done. {head['way_back']['text']}", style="dim"),
     ]
+    if measured := _measured(session):
+        parts.append(Text(measured, style="dim"))
     table = Table("", "Stage, step", "Owner", "Took", "Planned", box=None, pad_edge=False)
     ids = [step.id for step in plan.steps]
     at = head["now"] or next(iter(head["next"]), "")
@@ -142,6 +147,21 @@ def _screen(
     if not head["running"]:
         parts.append(Text(f"next: {head['command']}", style="bold"))
     return Group(*parts)
+
+
+def _measured(session: Session) -> str:
+    """What a page that is open measures; empty where none is."""
+    found = SeriesFile(session.series_path).recent(1)
+    if not found or session.clock.now().timestamp() - found[0].at > FRESH_SECONDS:
+        return ""
+    sides = (
+        (name, flow) for name, flow in (("source", found[0].source), ("target", found[0].target)) if flow
+    )
+    words = [f"{name} {flow.rate:.0f} requests/s, {flow.failed} failed" for name, flow in sides]
+    if found[0].lag_seconds is not None:
+        behind = "source" if found[0].lag_direction == "reverse" else "target"
+        words.append(f"the {behind}'s replica {found[0].lag_seconds * 1000:.0f} ms behind")
+    return "; ".join(words)
 
 
 def _took(began: str, session: Session) -> float:

@@ -9,6 +9,7 @@ import threading
 import pytest
 from rich.console import Console
 
+from cutover.measure.series import Flow, Sample, SeriesFile
 from cutover.output import Output
 from cutover.plan import Plan
 from cutover.session import Session
@@ -116,3 +117,24 @@ def test_where_there_is_no_terminal_a_run_is_lines(session: Session, plan: Plan)
         output.say("waiting for the port: it is closed")
     assert out.getvalue().endswith("waiting for the port: it is closed\n")
     assert out.getvalue().count("\n") == 1
+
+
+def test_what_a_page_measures_is_shown_while_it_is_fresh(
+    session: Session, plan: Plan, puppet: Puppet
+) -> None:
+    puppet.open(plan)
+    file = SeriesFile(session.series_path)
+    flow = Flow(rate=161.4, failed=2, p50_ms=4.0, p99_ms=9.0)
+    now = session.clock.now().timestamp()
+
+    def shown() -> str:
+        out = io.StringIO()
+        view = RunView(session, plan, {})()
+        Console(file=out, width=140).print(view)
+        return out.getvalue()
+
+    file.write(Sample(now - 60, flow, None, None, ""))
+    assert "requests/s" not in shown()
+    file.write(Sample(now, flow, None, 0.004, "reverse"))
+    assert "source 161 requests/s, 2 failed; the source's replica 4 ms behind" in shown()
+    file.close()
