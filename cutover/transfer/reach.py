@@ -57,9 +57,7 @@ def database_server(context: Context, place: DatabasePlace) -> tuple[Server | Po
     if isinstance(place, SecretDatabase):
         return _by_secret(context, place)
     host, user, password = stack_login(context, place)
-    port = place.port or int(
-        _outputs(context, place.stack).get(f"{place.output}_port") or PORTS[place.engine]
-    )
+    port = stack_port(context, place)
     ca = _authority(context, place.ca)
     if place.engine == "mysql":
         return Server(place.name, host, port, user, password, ca=ca), place.database
@@ -71,8 +69,7 @@ def redis_server(context: Context, place: RedisPlace) -> RedisServer:
     ca = _authority(context, place.ca)
     if isinstance(place, StackRedis):
         host, user, password = stack_login(context, place)
-        port = place.port or int(_outputs(context, place.stack).get(f"{place.output}_port") or REDIS_PORT)
-        return RedisServer(place.name, host, port, user, password, tls=place.tls, ca=ca)
+        return RedisServer(place.name, host, stack_port(context, place), user, password, tls=place.tls, ca=ca)
     url = _url(context, place)
     host, port = _address(place.host, url.hostname or "", url.port or REDIS_PORT)
     return RedisServer(
@@ -138,6 +135,12 @@ def stack_login(context: Context, place: StackDatabase | StackRedis) -> tuple[st
         raise StepError(
             f"the secret {arn} of {place.name} holds no username and password: {type(error).__name__}"
         ) from None
+
+
+def stack_port(context: Context, place: StackDatabase | StackRedis) -> int:
+    """The place's port: as the plan says, else as the stack does, else the engine's own."""
+    usual = PORTS[place.engine] if isinstance(place, StackDatabase) else REDIS_PORT
+    return place.port or int(_outputs(context, place.stack).get(f"{place.output}_port") or usual)
 
 
 def _by_secret(context: Context, place: SecretDatabase) -> tuple[Server | PostgresServer, str]:

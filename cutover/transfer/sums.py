@@ -13,6 +13,15 @@ from cutover.transfer.manifest import TableSum
 from cutover.verification.catalog import read_catalog
 from cutover.verification.expressions import checksums, row_text
 
+_ROW = "('x' || substr(md5(t::text), 1, 16))::bit(64)::bigint::numeric"
+POSTGRES_SUMS = (
+    "SELECT format('SELECT %L, count(*), coalesce(sum("  # noqa: S608 - written out by the server, quoted
+    + _ROW.replace("'", "''")
+    + "), 0) FROM %I.%I t', c.relname, n.nspname, c.relname) FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1 \\gexec"
+)
+"""The same as `postgres_sums`, for psql: a line a table, with its name, rows and checksum."""
 _SAY_SECONDS = 5.0
 STATEMENT_SECONDS = 3600.0
 """A large table is read whole."""
@@ -51,9 +60,8 @@ def postgres_sums(context: Context, session: PostgresSession, schema: str = "pub
     found: dict[str, TableSum] = {}
     said = time.monotonic()
     for (name,) in session.rows(_POSTGRES_TABLES, (schema,)):
-        row = "('x' || substr(md5(t::text), 1, 16))::bit(64)::bigint::numeric"
         rows, total = session.rows(
-            f"SELECT count(*), coalesce(sum({row}), 0) FROM {postgres_quoted(schema, name)} t"  # noqa: S608
+            f"SELECT count(*), coalesce(sum({_ROW}), 0) FROM {postgres_quoted(schema, name)} t"  # noqa: S608
         )[0]
         found[name] = TableSum(rows=int(rows), checksum=str(total))
         said = _said(context, said, len(found))

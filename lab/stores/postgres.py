@@ -36,6 +36,7 @@ class PostgresDb:
 
     name: str
     folder: Path
+    """Where the server's account may go: not below a test's own folder, which is closed to others."""
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -88,12 +89,8 @@ class PostgresDb:
         password = self.folder / "password"
         password.write_text(PASSWORD)
         if os.geteuid() == 0:
-            # Folders above it are a test's, and closed to other accounts.
             for path in (self.folder, password):
                 shutil.chown(path, _ACCOUNT)
-            for parent in self.folder.parents:
-                if parent != Path("/"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
         subprocess.run(
             [
                 *_as_account(),

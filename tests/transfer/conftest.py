@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,13 +74,15 @@ def mysql_pair(mariadb_servers: tuple[MariaDb, MariaDb], world: TransferWorld) -
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresDb]:
-    server = PostgresDb("postgres", tmp_path_factory.mktemp("postgres") / "one")
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
+def postgres_server() -> Iterator[PostgresDb]:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        server = PostgresDb("postgres", Path(folder, "one"))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture
