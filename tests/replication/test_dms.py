@@ -140,3 +140,27 @@ def test_a_stopped_task_goes_on_where_it_was(dms: Dms) -> None:
     forward.wait_applied(forward.position(), WAIT_SECONDS)
 
     assert clients(target) == ["a", "b"]
+
+
+def test_whoever_looks_on_is_told_how_far_behind_it_is_and_writes_nothing(dms: Dms) -> None:
+    source, _ = dms.databases
+    forward = started(dms)
+    before = markers(source)
+    with source.session() as session:
+        session.execute("INSERT INTO records VALUES (1, 'seen')")
+    until(lambda: (forward.observed_lag(1.0) or 0) >= 0.2)
+    lag = forward.observed_lag(1.0)
+    assert lag is not None
+    assert lag < WAIT_SECONDS
+    assert markers(source) == before
+
+
+def test_a_task_that_does_not_run_says_nothing_of_its_lag(dms: Dms) -> None:
+    reverse = dms.back()
+    reverse.set_up()
+    assert reverse.observed_lag(1.0) is None
+
+
+def markers(database: MariaDb) -> int:
+    with database.session() as session:
+        return int(str(session.value("SELECT COUNT(*) FROM landfall_marker")))
