@@ -116,8 +116,7 @@ class MySqlMove:
     def lag(self) -> Lag:
         """See DatabaseMove."""
         direction: Literal["forward", "reverse"] = "reverse" if self.serving() == "target" else "forward"
-        secret = self._servers.output("replication", "secret_arns")["source"]
-        if not self._watched and self._servers.secret(secret) is None:
+        if not self._watched and not self._servers.has_replication_users():
             return Lag(direction, "absent", "its users are not made yet")
         if direction not in self._watched:  # what it takes is asked for once: secrets, outputs of stacks
             self._watched[direction] = self.reverse() if direction == "reverse" else self.forward()

@@ -93,6 +93,10 @@ class Servers:
             raise StepError(f"the secret {arn} of the replication's user on the {side} is empty")
         return replace(self.server(side), user=str(found["username"]), password=str(found["password"]))
 
+    def has_replication_users(self) -> bool:
+        """Whether the replication's users were made."""
+        return self.secret(self.output("replication", "secret_arns")["source"]) is not None
+
     def fill_secrets(self, side: Side) -> tuple[str, str]:
         """The replication's user of a side and its password, which is made and kept where there is none."""
         arns = [self.output("replication", "secret_arns")[side]]

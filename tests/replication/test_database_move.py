@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from cutover.clock import SystemClock
-from cutover.database_move import mysql_move, switching
+from cutover.database_move import Lag, mysql_move, switching
 from cutover.database_move.mysql_move import MySqlMove
 from cutover.database_move.positions import transactions_between
 from cutover.database_move.servers import Servers
@@ -79,11 +80,14 @@ class LoopbackServers(Servers):
         user, password = self.kept[side]
         return replace(self.server(side), user=user, password=password)
 
+    def has_replication_users(self) -> bool:
+        return bool(self.kept)
+
     def output(self, part: str, name: str) -> Any:
         return {"task_arns": {"forward": self.dms.forward, "reverse": self.dms.reverse}}[name]
 
     def client(self, service: str) -> Any:
-        return self.dms.client
+        return self.dms.cloudwatch if service == "cloudwatch" else self.dms.client
 
 
 @pytest.fixture
@@ -244,6 +248,26 @@ def test_the_switch_and_back_keep_every_write(move: MySqlMove, managed: Database
     assert "again" in clients(target)
     assert move.switch(rights, silent).verification["mismatches"] == 0
     assert move.serving() == "target"
+
+
+def test_whoever_looks_on_is_told_which_replica_is_behind_and_how_far(
+    move: MySqlMove, managed: Databases, gate: Gate
+) -> None:
+    assert move.lag() == Lag("forward", "absent", "its users are not made yet")
+    rights = ready(move)
+    forward = move.lag()
+    assert (forward.direction, forward.state) == ("forward", "running")
+    assert forward.seconds is not None
+    assert forward.seconds < mysql_move.WATCHED_LAG_SECONDS
+    move.switch(rights, silent)
+    assert (move.lag().direction, move.lag().state) == ("reverse", "absent")
+    move.start_reverse()
+    write(managed[1], "seen")
+    deadline = time.monotonic() + 30
+    while (back := move.lag()).seconds is None or back.seconds < 0.2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert (back.direction, back.state, gate.side) == ("reverse", "running", "target")
 
 
 @pytest.mark.parametrize("move", ["dms"], indirect=True)
