@@ -117,6 +117,10 @@ def _screen(
     ]
     if measured := _measured(session):
         parts.append(Text(measured, style="dim"))
+    # above the table, as a low terminal cuts off what is at the end
+    for item in head["waiting"]:
+        parts.append(Text(f"waiting for {item['owner']}: {item['instructions']}", style="yellow bold"))
+        parts.append(Text(f"    {session.program} approve {item['step']} --as NAME --note TEXT"))
     table = Table("", "Stage, step", "Owner", "Took", "Planned", box=None, pad_edge=False)
     ids = [step.id for step in plan.steps]
     at = head["now"] or next(iter(head["next"]), "")
@@ -139,9 +143,6 @@ def _screen(
                 Text(duration(took) if took else ""), Text(planned, style="dim"),
             )  # fmt: skip
     parts.append(table)
-    for item in head["waiting"]:
-        parts.append(Text(f"waiting for {item['owner']}: {item['instructions']}", style="yellow bold"))
-        parts.append(Text(f"    {session.program} approve {item['step']} --as NAME --note TEXT"))
     told = [(record.at, tell(record, owners)) for record in contents.records[-4 * _LINES :] if lines]
     parts += [Text(f"{_clock(at)} {text}", style="dim") for at, text in told if text][-_LINES:]
     if not head["running"]:

@@ -103,6 +103,7 @@ class Night:
 
     def picture(self, tab: Tab, name: str) -> None:
         """Kept for people; and what axe finds is noted."""
+        tab.evaluate("scrollTo(0, 0)")  # what sticks to the top is where a person sees it first
         for item in Axe().run(tab).response["violations"]:
             if item["impact"] in ("serious", "critical"):
                 self.seen["serious"].append(f"{name}: {item['id']}: {item['nodes'][0]['html']}")
