@@ -43,7 +43,7 @@ def _page(report: Report, plan: Plan, found: Sequence[Span], given: ReportInput)
     title = escape(f"{report.plan}: {report.outcome}")
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>{title}</title><style>{_STYLE}</style></head><body>"
+    yield f"<title>{title}</title><style>{_STYLE}</style></head><body><main>"
     word = "good" if report.outcome in ("succeeded", "rolled back") else "bad"
     yield f'<h1>{escape(plan.title)}: <span class="{word}">{escape(report.outcome)}</span></h1>'
     ended = _moment(report.finished) or "now"
@@ -53,7 +53,7 @@ def _page(report: Report, plan: Plan, found: Sequence[Span], given: ReportInput)
     )
     yield "<h2>Success criteria</h2>"
     yield from _table(
-        ("", "Criterion", "Evidence"),
+        ("Judged", "Criterion", "Evidence"),
         ((_holds(item.holds), escape(item.title), escape(item.evidence)) for item in report.criteria),
     )
     if found:
@@ -119,7 +119,7 @@ def _page(report: Report, plan: Plan, found: Sequence[Span], given: ReportInput)
     )
     yield "<h2>Versions</h2>"
     yield from _table(("", ""), ((escape(name), escape(value)) for name, value in report.versions.items()))
-    yield "</body></html>"
+    yield "</main></body></html>"
 
 
 def _holds(value: bool | None) -> str:
@@ -131,7 +131,9 @@ def _holds(value: bool | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield '<div class="wide"><table>'
+    # a table that is wider than a telephone is scrolled, by the keyboard as well
+    label = ", ".join(filter(None, head)) or "Figures"
+    yield f'<div class="wide" tabindex="0" role="group" aria-label="{label}"><table>'
     if any(head):
         yield "<thead><tr>" + "".join(f'<th scope="col">{cell}</th>' for cell in head) + "</tr></thead>"
     for row in rows:

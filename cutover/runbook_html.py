@@ -32,7 +32,9 @@ svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; 
 .bar { fill: var(--quiet); } .on { fill: var(--blue); }
 .link { fill: none; stroke: var(--quiet); stroke-width: 1; }
 @media (max-width: 640px) { dl { grid-template-columns: 1fr; } .tick { float: none; } }
-@page { margin: 15mm; } @media print { body { margin: 0; max-width: none; font-size: 11px; }
+@page { margin: 15mm; } @media print { :root { color-scheme: light; --text: #000; --back: #fff;
+  --quiet: #57606a; --line: #d0d7de; --blue: #0b5bd3; --red: #b3141d; --amber: #7d4e00; }
+  body { margin: 0; max-width: none; font-size: 11px; }
   h2 { break-after: avoid; } }
 """
 
@@ -46,7 +48,7 @@ def _page(plan: Plan, times: Mapping[str, float], owner: str | None) -> Iterator
     title = escape(plan.title + (f": {owner}" if owner else ""))
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
+    yield f"<title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1>"
     yield (
         f"<p>Plan <code>{escape(plan.id)}</code> for environment <code>{escape(plan.environment)}</code>, "
         f"hash <code>{plan.hash[:12]}</code>. It carries out “{escape(plan.document.title)}”.</p>"
@@ -67,7 +69,7 @@ def _page(plan: Plan, times: Mapping[str, float], owner: str | None) -> Iterator
             yield from _step(step, plan, times, critical=step.id in path.steps)
     if owner is None:
         yield from _back(plan)
-    yield "</body></html>"
+    yield "</main></body></html>"
 
 
 def _step(step: Step, plan: Plan, times: Mapping[str, float], *, critical: bool) -> Iterator[str]:
