@@ -206,6 +206,8 @@ def _workspace(
         journal_key=journal.key_arn,
         bucket=dumps.arn,
         bucket_key=dumps.key_arn,
+        customers_bucket=known(environment.threescale.bucket, "threescale.bucket"),
+        database=made.databases["system-database"].arn,
         secrets=_secrets(made),
     )
     roles = RunnerRoles(

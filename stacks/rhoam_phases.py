@@ -33,16 +33,55 @@ def conversion_statements(
     journal_key: str,
     bucket: str,
     bucket_key: str,
+    customers_bucket: str,
+    database: str,
     secrets: Mapping[str, Sequence[str]],
 ) -> list[Statement]:
-    """Loads, upgrades and converts, with dumps and secrets in the bucket."""
+    """Loads, upgrades and converts, with dumps and secrets in the bucket; reads the customer's bucket.
+
+    `database` is upgraded, into a parameter group that is named after it.
+    """
+    place, _, instance = database.rpartition(":db:")
+    customers = f"arn:aws:s3:::{customers_bucket}"
     return [
         _allow(["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], journal),
         _allow(["dynamodb:UpdateItem"], journal),
         _allow(["kms:Decrypt", "kms:GenerateDataKey"], [journal_key, bucket_key]),
         _allow(["s3:ListBucket"], bucket),
-        _allow(["s3:GetObject", "s3:PutObject"], f"{bucket}/*"),
-        _allow(["rds:DescribeDBInstances", "elasticache:DescribeReplicationGroups"]),
+        _allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], f"{bucket}/*"),
+        _allow(
+            [
+                "s3:GetBucketPolicyStatus",
+                "s3:GetBucketPublicAccessBlock",
+                "s3:GetEncryptionConfiguration",
+                "s3:ListBucket",
+            ],
+            customers,
+        ),
+        _allow(["s3:GetObject"], f"{customers}/*"),
+        _allow(
+            [
+                "elasticache:DescribeReplicationGroups",
+                "rds:DescribeDBEngineVersions",
+                "rds:DescribeDBInstances",
+                "rds:DescribeDBSnapshots",
+            ]
+        ),
+        _allow(
+            [
+                "rds:CreateDBParameterGroup",
+                "rds:CreateDBSnapshot",
+                "rds:ModifyDBInstance",
+                "rds:ModifyDBParameterGroup",
+            ],
+            [
+                database,
+                f"{place}:og:default:*",
+                f"{place}:pg:{instance}-*",
+                f"{place}:snapshot:{instance}-*",
+            ],
+        ),
+        _allow(["rds:DescribeDBParameters"], f"{place}:pg:*"),
         *_credentials(secrets),
     ]
 

@@ -67,7 +67,11 @@ def number(value: str) -> str:
         return _CONTROL + value
     if not found.is_finite():
         return _CONTROL + str(found)
-    return format(found.normalize() if found else Decimal(0), "f")
+    if not found:
+        return "0"
+    # `normalize` would round to 28 digits, and a column may have 65
+    written = format(found, "f")
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def floating(value: str) -> str:
