@@ -39,7 +39,7 @@ def declared(environments: Sequence[str]) -> tuple[dict[str, list[str]], list[st
     zones: dict[str, list[str]] = {}
     contexts: list[str] = []
     for name in environments:
-        settings = _tracked(name)
+        settings = tracked(name)
         for zone in settings["cloudflare"]["zones"]:
             zones.setdefault(zone, [])
         for domain in settings["domains"] or [CUSTOMER_DOMAIN]:
@@ -51,7 +51,7 @@ def declared(environments: Sequence[str]) -> tuple[dict[str, list[str]], list[st
 def prepare(world: EstateWorld, project: Path, environments: Sequence[str]) -> None:
     """Copy the project, fill in the settings, and make what they say is there already."""
     for name in environments:
-        settings = _tracked(name)
+        settings = tracked(name)
         overlay: dict[KeyPath, object] = {}
         if not settings["domains"]:
             overlay["domains",] = [
@@ -62,7 +62,7 @@ def prepare(world: EstateWorld, project: Path, environments: Sequence[str]) -> N
                 }
             ]
         peers = _peers(world, settings)
-        for path in _placeholders(settings, ()):
+        for path in placeholders(settings, ()):
             overlay[path] = peers[path] if path in peers else _fact(world, settings, path)
         copy_project(REPOSITORY, project, name, overlay)
         environment = load_any_environment(project, name)
@@ -76,22 +76,24 @@ def prepare(world: EstateWorld, project: Path, environments: Sequence[str]) -> N
         (project / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": flips}))
 
 
-def _tracked(environment: str) -> dict[str, Any]:
+def tracked(environment: str) -> dict[str, Any]:
+    """The settings of an environment, as they stand in the repository."""
     text = (REPOSITORY / f"Pulumi.{environment}.yaml").read_text()
     found: dict[str, Any] = yaml.safe_load(text)["config"]["landfall:environment"]
     return found
 
 
-def _placeholders(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+def placeholders(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """The places that an environment's owner is to fill in."""
     if isinstance(value, dict):
         if "placeholder" in value:
             yield path
             return
         for key, item in value.items():
-            yield from _placeholders(item, (*path, key))
+            yield from placeholders(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _placeholders(item, (*path, index))
+            yield from placeholders(item, (*path, index))
 
 
 def _fact(world: EstateWorld, settings: dict[str, Any], path: KeyPath) -> object:
@@ -122,17 +124,21 @@ def _fact(world: EstateWorld, settings: dict[str, Any], path: KeyPath) -> object
 
 
 def _peers(world: EstateWorld, settings: dict[str, Any]) -> dict[KeyPath, object]:
-    """The VPCs that the settings want to be connected with, made as their owners made them."""
     made: dict[KeyPath, object] = {}
-    for section, network in PEER_NETWORKS.items():
-        if section not in settings:
-            continue
-        ec2 = world.client(settings[section]["network"]["zones"][0][:-1])("ec2")
-        vpc = ec2.create_vpc(CidrBlock=network)["Vpc"]["VpcId"]
-        table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
-        made |= {
-            (section, "peer", "vpc_id"): vpc,
-            (section, "peer", "cidr"): network,
-            (section, "peer", "route_table_ids", 0): table,
-        }
+    for section in PEER_NETWORKS:
+        if section in settings:
+            region = settings[section]["network"]["zones"][0][:-1]
+            made |= peer(world.client(region)("ec2"), section)
     return made
+
+
+def peer(ec2: Any, section: str) -> dict[KeyPath, object]:
+    """The VPC that a section of the settings wants to be connected with, made as its owner made it."""
+    network = PEER_NETWORKS[section]
+    vpc = ec2.create_vpc(CidrBlock=network)["Vpc"]["VpcId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    return {
+        (section, "peer", "vpc_id"): vpc,
+        (section, "peer", "cidr"): network,
+        (section, "peer", "route_table_ids", 0): table,
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from lab.clouds import Clouds
@@ -22,9 +22,15 @@ Objects = Mapping[str, Mapping[str, Any]]
 
 def stated(clouds: Clouds, place: Place, namespaces: Iterable[str]) -> Objects:
     """What namespaces of a cluster hold, without what the API server and controllers write by themselves."""
+    return stated_by(lambda *words: clouds.kubectl(place, *words), namespaces)
+
+
+def stated_by(kubectl: Callable[..., str], namespaces: Iterable[str], *, also: Iterable[str] = ()) -> Objects:
+    """The same by a cluster's kubectl; `also`: further kinds, in the plural."""
+    kinds = ",".join([_KINDS, *also])
     found: dict[str, Mapping[str, Any]] = {}
     for namespace in namespaces:
-        listed = json.loads(clouds.kubectl(place, "get", _KINDS, "-n", namespace, "-o", "json"))
+        listed = json.loads(kubectl("get", kinds, "-n", namespace, "-o", "json"))
         for item in listed["items"]:
             rest = {key: value for key, value in item.items() if key not in ("metadata", "status")}
             metadata = _metadata(item["metadata"])

@@ -13,6 +13,8 @@ from lab.world import LabError
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEFAULT_TTL_DIVISOR = 30
 SHIPPED = "boss-corestone"
+RHOAM = "rhoam"
+"""The second plan, which has a lab of its own."""
 _MOST_KILLS = 20
 
 
@@ -85,10 +87,12 @@ class Options:
         )
         if options.without == "reverse" and options.then != "rollback":
             problems.append("WITHOUT=reverse: it shows on the way back alone, so add THEN=rollback")
-        if options.before and options.plan == SHIPPED:
+        if options.before and options.plan in (SHIPPED, RHOAM):
             problems.append(
                 f"BEFORE={options.before}: only a plan of one's own (PLAN) has something before it"
             )
+        if options.plan == RHOAM and (options.without or options.switch or options.watch):
+            problems.append(f"PLAN={RHOAM}: it has no WITHOUT, SWITCH or WATCH")
         if problems:
             raise LabError("; ".join(problems))
         return options
@@ -106,7 +110,7 @@ class Options:
 
 def _plan(given: str, problems: list[str]) -> str:
     """The plan that ships, or one of one's own by `module:function`."""
-    if given in ("", SHIPPED) or re.fullmatch(r"[\w.]+:\w+", given):
+    if given in ("", SHIPPED, RHOAM) or re.fullmatch(r"[\w.]+:\w+", given):
         return given or SHIPPED
-    problems.append(f"PLAN={given}: expected {SHIPPED}, or MODULE:FUNCTION of a plan of one's own")
+    problems.append(f"PLAN={given}: expected {SHIPPED}, {RHOAM}, or MODULE:FUNCTION of a plan of one's own")
     return SHIPPED

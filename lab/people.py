@@ -13,6 +13,7 @@ from cutover.history import fold
 from cutover.journal import read_journal
 from cutover.session import Session
 from lab.clouds import DOMAIN, Clouds
+from lab.scene import Reached
 from lab.topology import HUAWEI
 
 _LOOK_SECONDS = 0.5
@@ -60,7 +61,7 @@ class People:
     """
 
     def __init__(
-        self, clouds: Clouds, cutover: Sequence[str], session: Session, deeds: Mapping[str, Deed]
+        self, clouds: Reached, cutover: Sequence[str], session: Session, deeds: Mapping[str, Deed]
     ) -> None:
         """`cutover`: the words by which the cutover is called, without a command."""
         self._clouds = clouds

@@ -19,10 +19,11 @@ from lab import topology
 from lab.clouds import DOMAIN, Clouds
 from lab.kills import Killer
 from lab.moved import Moved
-from lab.options import REPOSITORY, SHIPPED, Options
+from lab.options import REPOSITORY, RHOAM, SHIPPED, Options
 from lab.parked import parked, refused
 from lab.people import People, deeds_of
 from lab.relay import outside
+from lab.rhoam.rehearsal import rehearse as rehearse_rhoam
 from lab.scene import ENVIRONMENT, SOURCE, TARGET, Clock, Scene, lab_folder
 from lab.setup import find_tools
 from lab.verdict import (
@@ -213,7 +214,7 @@ def main() -> int:
         if not inside_world():
             with outside(options.watch) if options.watch else nullcontext():
                 return enter([sys.executable, "-m", "lab", "rehearse"])
-        return rehearse(options)
+        return rehearse_rhoam(options) if options.plan == RHOAM else rehearse(options)
     except (LabError, CutoverError) as error:
         sys.stderr.write(f"rehearsal: {error}\n")
         return 1

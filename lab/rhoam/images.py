@@ -34,12 +34,12 @@ def images(authorities: str, tools: Tools, repository: Path = REPOSITORY) -> dic
         f"{amp}/3scale-operator": image("-m", "lab.rhoam.operators.threescale"),
         f"{REGISTRY}/integreatly/rhmi-operator": image("-m", "lab.rhoam.operators.rhoam"),
         f"{REGISTRY}/rhsso/operator": image("-m", "lab.rhoam.operators.sso"),
-        f"{REGISTRY}/landfall/tools": _with_path(tools.pg_dump.parent),
+        "postgres": _with_path(tools.pg_dump.parent),
     }
 
 
 def _with_path(*folders: Path) -> Mapping[str, object]:
-    """The tools of people: a shell, curl, the clients of the databases."""
+    """An image with a shell, curl, and PostgreSQL's own clients."""
     path = ":".join([*map(str, folders), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"])
     return {"cmd": ("sh",), "env": {"PATH": path}}
 

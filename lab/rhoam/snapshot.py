@@ -1,19 +1,15 @@
-"""`python -m lab.rhoam.snapshot`: what a 3scale's tenants see of it by its API, as JSON, to be compared.
+"""What a 3scale's tenants see of it by its API, to be compared.
 
 What belongs to a place and not to the data (hosts, times) is left out.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from lab.rhoam.api import Admin, ApiError, Web
+from lab.rhoam.api import Admin, Web
 
 USAGE_DAYS = 30
 
@@ -21,7 +17,7 @@ Snapshot = Mapping[str, Mapping[str, Any]]
 """By tenant: what kind of thing, by its id, what it is."""
 
 
-def take(web: Web, tenants: list[dict[str, Any]], apps: str) -> dict[str, dict[str, Any]]:
+def take(web: Web, tenants: Sequence[Mapping[str, Any]], apps: str) -> dict[str, dict[str, Any]]:
     """All tenants. Raises ApiError for one that does not answer."""
     return {
         tenant["name"]: _of(Admin(web, f"{tenant['admin'].partition('.')[0]}.{apps}", tenant["token"]))
@@ -91,6 +87,31 @@ def differences(before: Snapshot, after: Snapshot) -> Iterator[str]:
                     yield f"tenant {tenant}, {kind} {number}: {was} became {now}"
 
 
+def with_requests(before: Snapshot, acknowledged: Sequence[Mapping[str, Any]]) -> Snapshot:
+    """What is to be seen once these requests were acknowledged: calls are counted; see `without_new`."""
+    found = {tenant: {**things, "usage": dict(things["usage"])} for tenant, things in before.items()}
+    for request in acknowledged:
+        if request["kind"] != "call":
+            continue
+        things = found[request["tenant"]]
+        for number, application in things["applications"].items():
+            if application["application_id"] == request["app_id"]:
+                things["usage"][number] += 1
+    return found
+
+
+def without_new(after: Snapshot, before: Snapshot) -> Snapshot:
+    """A snapshot without what was not there before: what users have made since is looked up by itself."""
+    return {
+        tenant: {
+            kind: {number: thing for number, thing in entries.items() if number in before[tenant][kind]}
+            for kind, entries in things.items()
+        }
+        for tenant, things in after.items()
+        if tenant in before
+    }
+
+
 def counts(snapshot: Snapshot) -> dict[str, int]:
     """How many there are of each kind, over all tenants; of usage, how much."""
     found: dict[str, int] = {"tenants": len(snapshot)}
@@ -101,23 +122,3 @@ def counts(snapshot: Snapshot) -> dict[str, int]:
                 number = sum(len(each) for each in entries.values())
             found[kind] = found.get(kind, 0) + number
     return found
-
-
-def main() -> int:
-    """Reads the command line and prints the snapshot; exit code 1 with one line where a tenant fails."""
-    parser = argparse.ArgumentParser(prog="lab.rhoam.snapshot", description=__doc__)
-    parser.add_argument("--customer", type=Path, required=True)
-    parser.add_argument("--apps", required=True)
-    parser.add_argument("--authority", type=Path, required=True)
-    options = parser.parse_args()
-    tenants = json.loads(options.customer.read_text())["tenants"]
-    try:
-        json.dump(take(Web(options.authority), tenants, options.apps), sys.stdout)
-    except ApiError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

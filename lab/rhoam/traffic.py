@@ -32,10 +32,11 @@ class Log:
         self._file = file
         self._lock = threading.Lock()
 
-    def write(self, **fields: Any) -> None:
-        """A line, on disk before this returns."""
+    def write(self, began: float, **fields: Any) -> None:
+        """A line, on disk before this returns. `began` by the monotonic clock."""
+        ms = round((time.monotonic() - began) * 1000, 1)
         with self._lock:
-            self._file.write(json.dumps({"at": round(time.time(), 3), **fields}) + "\n")
+            self._file.write(json.dumps({"at": round(time.time(), 3), "ms": ms, **fields}) + "\n")
             self._file.flush()
 
 
@@ -51,12 +52,13 @@ class Users:
         """An application calls the API through the gateway."""
         key = chance.choice(self._customer["keys"])
         told = {"kind": "call", **{name: key[name] for name in ("tenant", "service_id", "app_id")}}
+        began = time.monotonic()
         try:
             reply = web.call("GET", self._here(key["host"]), "/", {"user_key": key["user_key"]})
         except ApiError as error:
-            self._log.write(**told, status=0, error=str(error))
+            self._log.write(began, **told, status=0, error=str(error))
         else:
-            self._log.write(**told, status=reply.status)
+            self._log.write(began, **told, status=reply.status)
 
     def change(self, web: Web, chance: random.Random) -> None:
         """Somebody adds an application with a key."""
@@ -64,18 +66,20 @@ class Users:
         admin = Admin(web, self._here(tenant["admin"]), tenant["token"])
         told: dict[str, Any] = {"kind": "application", "tenant": tenant["name"]}
         name = f"made {time.time_ns()}"
+        began = time.monotonic()
         try:
             buyers = admin.get("/admin/api/accounts.json")["accounts"]
             buyer = chance.choice(buyers)["account"]["id"]
             path = f"/admin/api/accounts/{buyer}/applications.json"
             made = admin.post(path, plan_id=str(tenant["plan"]), name=name)["application"]
             # the first answer acknowledges the application, the second its key
-            self._log.write(**told, status=201, id=made["id"], name=name, user_key=made["user_key"])
+            self._log.write(began, **told, status=201, id=made["id"], name=name, user_key=made["user_key"])
             path = f"/admin/api/accounts/{buyer}/applications/{made['id']}/keys.json"
+            began = time.monotonic()
             key = admin.post(path)["key"]
-            self._log.write(kind="key", tenant=tenant["name"], status=201, id=made["id"], key=key)
+            self._log.write(began, kind="key", tenant=tenant["name"], status=201, id=made["id"], key=key)
         except ApiError as error:
-            self._log.write(**told, status=0, error=str(error))
+            self._log.write(began, **told, status=0, error=str(error))
 
     def _here(self, host: str) -> str:
         return f"{host.partition('.')[0]}.{self._apps}"

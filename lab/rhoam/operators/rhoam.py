@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from lab.rhoam.operators import loop
 from lab.rhoam.operators.loop import Cluster, secret_values
@@ -211,7 +212,8 @@ def _plugged(stores: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str
     """The Secrets by which 3scale finds its stores, from what the cloud's resources answered."""
     postgres, backend, system = (stores[name] for name in STORES)
     user, password = postgres["username"], postgres["password"]
-    url = f"postgresql://{user}:{password}@{postgres['host']}:{postgres['port']}/{postgres['database']}"
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    url = f"postgresql://{login}@{postgres['host']}:{postgres['port']}/{postgres['database']}"
     storage = _redis_url(backend)
     return {
         "system-database": {"URL": url, "DB_USER": user, "DB_PASSWORD": password},
@@ -221,9 +223,11 @@ def _plugged(stores: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str
 
 
 def _redis_url(store: Mapping[str, str]) -> str:
-    """`uri` may be a host, or a whole URL without a database."""
-    uri = store["uri"].rstrip("/")
-    return uri if "://" in uri else f"redis://{uri}:{store.get('port', '6379')}"
+    """The real operator knows of no TLS and no user; this one takes both, as the stacks' stores want them."""
+    scheme = "rediss" if store.get("tls") == "true" else "redis"
+    user, password = (quote(store.get(name, ""), safe="") for name in ("username", "password"))
+    login = f"{user}:{password}@" if password else ""
+    return f"{scheme}://{login}{store['uri']}:{store.get('port', '6379')}"
 
 
 def main() -> int:
