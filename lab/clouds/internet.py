@@ -37,6 +37,8 @@ class Internet:
         self._supervisor = supervisor
         self._ttl_divisor = ttl_divisor
         self.region = region
+        self.aws_variables: dict[str, str] = {}
+        """Further variables of what serves AWS's APIs."""
         self._token = secrets.token_urlsafe(30)
         self.zone_id = secrets.token_hex(16)
         self.record_ids = {domain: secrets.token_hex(16) for domain in DOMAINS}
@@ -73,7 +75,7 @@ class Internet:
         self._supervisor.start(
             "aws-api",
             argv,
-            env={dms_tasks.HOST: AWS.host},
+            env={dms_tasks.HOST: AWS.host, **self.aws_variables},
             ready=lambda: listens(topology.AWS_API, topology.AWS_API_PORT),
         )
 

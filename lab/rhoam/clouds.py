@@ -36,6 +36,7 @@ from lab.rhoam.internet import RhoamInternet, check_store
 from lab.rhoam.operators.loop import secret
 from lab.rhoam.places import API_NAME, DESTINATION, MIGRATION, REGION, SITES, SOURCE, STORES, WORKSPACE, Site
 from lab.rhoam.stores import Machine, MySql, Postgres, Redis, administrator
+from lab.rhoam.upgrades import UPGRADES, Upgrades
 from lab.setup import Tools
 from lab.supervisor import Supervisor
 from lab.world import WORLD, LabError, World
@@ -48,7 +49,7 @@ SOURCE_VERSION = "2.13"
 READY_SECONDS = 180.0
 _POLL_SECONDS = 0.5
 _POPULATE_SECONDS = 60.0
-OLD, NEW = "5.7", "8.0"
+OLD = "5.7"
 
 Progress = Callable[[str], None]
 
@@ -71,6 +72,8 @@ class RhoamClouds:
         self._trusted = folder / "trusted.crt"
         self.kubeconfig = folder / "kubeconfig"
         self.internet = RhoamInternet(folder, self.supervisor, ttl_divisor=ttl_divisor)
+        self._upgrades = Upgrades(folder / "upgrades")
+        self.internet.aws_variables[UPGRADES] = str(self._upgrades.folder)
         self._machine = Machine(self.world, self.supervisor, tools, folder)
         data = SOURCE.data
         self.source_database = MySql(self._machine, "source-mysql", data, places.SOURCE_DATABASE, 10)
@@ -270,6 +273,7 @@ class RhoamClouds:
                 case MySql():
                     tls = self._tls(pair, stack, kind)
                     found.start(OLD, administrator(user, password, "system"), tls)
+                    self._upgrades.carry_out(name.partition(".")[0], found.upgrade)
                 case Postgres():
                     found.start(user, password, "system", pair)
                 case Redis():
@@ -335,6 +339,7 @@ class RhoamClouds:
 
     def stop(self) -> None:
         """End every process of the lab, last started first."""
+        self._upgrades.stop()
         self.supervisor.stop_all()
 
 

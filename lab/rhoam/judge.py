@@ -1,4 +1,4 @@
-"""What the stores hold after a rehearsal, compared with what the source's still hold, and with what users were told.
+"""What the stores hold after a rehearsal, beside what the source's still hold and what users were told.
 
 Nothing of the program under rehearsal is asked: rows, keys and counters are read from the servers themselves.
 """
@@ -98,19 +98,18 @@ def _plain(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]
 
 def _value(value: Any, kind: str) -> Any:
     """A value as both kinds of database have it in common."""
-    if value is None:
-        return None
-    match value:
-        case _ if kind in ("bool", "maybe"):
-            return bool(value)
-        case bytes() | bytearray() | memoryview():
-            return bytes(value).hex()
-        case Decimal():
-            return str(value.quantize(Decimal("0.0001")))
-        case datetime():
-            return value.replace(tzinfo=None).isoformat()
-        case date():
-            return value.isoformat()
+    if value is not None:
+        match value:
+            case _ if kind in ("bool", "maybe"):
+                value = bool(value)
+            case bytes() | bytearray() | memoryview():
+                value = bytes(value).hex()
+            case Decimal():
+                value = str(value.quantize(Decimal("0.0001")))
+            case datetime():
+                value = value.replace(tzinfo=None).isoformat()
+            case date():
+                value = value.isoformat()
     return value
 
 

@@ -1,6 +1,6 @@
 """Operations that moto lacks, by service. Each keeps botocore's shapes and AWS's errors."""
 
-from lab.aws.fakes import corrections, dms, dms_metrics, dynamodb, eks, elasticache
+from lab.aws.fakes import corrections, dms, dms_metrics, dynamodb, eks, elasticache, rds
 
 
 def install() -> None:
@@ -10,4 +10,5 @@ def install() -> None:
     dms_metrics.install()
     dynamodb.install()
     elasticache.install()
+    rds.install()
     corrections.install()
