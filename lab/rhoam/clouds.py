@@ -33,6 +33,7 @@ from lab.rhoam.definitions import (
 )
 from lab.rhoam.images import images
 from lab.rhoam.internet import RhoamInternet, check_store
+from lab.rhoam.openshift import OPERATOR
 from lab.rhoam.operators.loop import secret
 from lab.rhoam.places import API_NAME, DESTINATION, MIGRATION, REGION, SITES, SOURCE, STORES, WORKSPACE, Site
 from lab.rhoam.stores import Machine, MySql, Postgres, Redis, administrator
@@ -221,6 +222,12 @@ class RhoamClouds:
         objects = [namespace(THREESCALE), subscription(THREESCALE, channel), manager]
         self.clusters[site].apply(objects)
         self.await_threescale(site, THREESCALE)
+
+    def remove_threescale(self, site: Site) -> None:
+        """Remove a 3scale with its operator, and what was made for them. Raises LabError."""
+        for what in ("apimanager/3scale", "subscription/3scale-operator", f"deployment/{OPERATOR}"):
+            self.kubectl(site, "delete", "-n", THREESCALE, what, "--ignore-not-found", "--cascade=foreground")
+        self.kubectl(site, "delete", "-n", THREESCALE, "routes,secrets", "--all")
 
     def await_threescale(self, site: Site, where: str) -> None:
         """Wait until a cluster's 3scale is available. Raises LabError."""

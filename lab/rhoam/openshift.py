@@ -79,7 +79,7 @@ class OpenShift:
 
     async def _reconcile(self, start: Callable[[Any], asyncio.Task[None]]) -> None:
         for route in list(self._routes.objects.values()):
-            if not _admitted(route, self._router):
+            if not _looked_at(route, self._router) or (self._rival(route) is None) != _admitted(route):
                 await self._admit(route)
         for domain in list(self._domains.objects.values()):
             if (domain.get("status") or {}).get("state") != "Ready":
@@ -222,7 +222,13 @@ def _installed(subscription: Object) -> str:
     return str(status.get("installedChannel", ""))
 
 
-def _admitted(route: Object, router: str) -> bool:
+def _admitted(route: Object) -> bool:
+    """Whether a Route is served."""
+    entries = (route.get("status") or {}).get("ingress") or []
+    return any(c["type"] == "Admitted" and c["status"] == "True" for e in entries for c in e["conditions"])
+
+
+def _looked_at(route: Object, router: str) -> bool:
     """Whether the router has said what it thinks of a Route as it stands."""
     entries = (route.get("status") or {}).get("ingress") or []
     return any(

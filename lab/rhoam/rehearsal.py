@@ -141,7 +141,7 @@ class Rehearsal:
         self.users.start(SOURCE.apps)
         self._scene.set_up(self._options.engine)
         time.sleep(WARM_UP_SECONDS)
-        self._before = self._source_objects()
+        self._before = source_objects(self._clouds)
         parties = Parties(self._clouds, self.users.stop, self.users.start)
         people = People(
             self._clouds, self._scene.cutover_argv(), self._session, parties.deeds(self._session.plan())
@@ -269,7 +269,7 @@ class Rehearsal:
 
     def _wrong_on_the_source(self) -> Iterator[str]:
         """The source is as it was, object by object, and serves."""
-        now = self._source_objects()
+        now = source_objects(self._clouds)
         found = list(differences(self._before, now))
         self._progress(f"of the source's {len(self._before)} objects {len(found)} differ from what they were")
         yield from (f"on the source, {line}" for line in found)
@@ -278,11 +278,14 @@ class Rehearsal:
         self._lost = len(lost)
         yield from (f"lost: {line}" for line in lost[:_SHOWN])
 
-    def _source_objects(self) -> Objects:
-        def kubectl(*arguments: str) -> str:
-            return self._clouds.kubectl(SOURCE, *arguments)
 
-        return stated_by(kubectl, [THREESCALE], also=("routes", "apimanagers", "subscriptions"))
+def source_objects(clouds: RhoamClouds) -> Objects:
+    """What the source's namespace of 3scale holds, as somebody stated it."""
+
+    def kubectl(*arguments: str) -> str:
+        return clouds.kubectl(SOURCE, *arguments)
+
+    return stated_by(kubectl, [THREESCALE], also=("routes", "apimanagers", "subscriptions"))
 
 
 def _grown(before: Any, after: Any) -> bool:
