@@ -47,7 +47,7 @@ def server() -> Iterator[Server]:
 
 
 def ask(server: Server, path: str, data: bytes | None = None) -> tuple[int, object]:
-    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", data=data)  # noqa: S310
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", data=data)
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
             return answer.status, json.loads(answer.read())
