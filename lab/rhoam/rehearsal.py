@@ -132,7 +132,6 @@ class Rehearsal:
         self._progress = progress
         self._output = options.output / PLAN
         self._session = Session.at(scene.project, ENVIRONMENT, PLAN)
-        self._killer = Killer(self._session.journal_path, options.kill, options.seed)
         self.users = Users(self._clouds, options, progress)
         self._before: Objects = {}
 
@@ -142,18 +141,23 @@ class Rehearsal:
         self._scene.set_up(self._options.engine)
         time.sleep(WARM_UP_SECONDS)
         self._before = source_objects(self._clouds)
+        plan = self._session.plan()
+        kills, seed = self._options.kill, self._options.seed
+        steps = len(plan.through(self._last_stage))
+        self._killer = Killer(self._session.journal_path, kills, seed, steps)
         parties = Parties(self._clouds, self.users.stop, self.users.start)
-        people = People(
-            self._clouds, self._scene.cutover_argv(), self._session, parties.deeds(self._session.plan())
-        )
+        people = People(self._clouds, self._scene.cutover_argv(), self._session, parties.deeds(plan))
         outcome = self._migrate(people)
         self._clouds.supervisor.check()
         return self._judge(outcome)
 
-    def _migrate(self, people: People) -> str:
+    @property
+    def _last_stage(self) -> str | None:
         last = BEFORE_NO_RETURN if self._options.then == "rollback" else None
-        reached = self._options.until or last
-        until = ["--to", reached] if reached else []
+        return self._options.until or last
+
+    def _migrate(self, people: People) -> str:
+        until = ["--to", self._last_stage] if self._last_stage else []
         with people.at_work():
             code = self._killer.watch(lambda: self._scene.cutover("run", *until))
             if code == 0 and self._options.then == "rollback":

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from lab.rhoam import judge, snapshot
-from lab.rhoam.judge import Request
+from lab.rhoam.judge import Request, Rows
 
 
 def request(kind: str, status: int = 201, **fields: Any) -> Request:
@@ -44,7 +44,7 @@ def test_a_row_that_is_gone_or_another_is_found() -> None:
 
 
 def test_an_acknowledged_write_that_is_missing_is_lost() -> None:
-    rows = {
+    rows: Rows = {
         "cinstances": {7: {"user_key": "k", "name": "made 1"}},
         "application_keys": {1: {"application_id": 7, "value": "x"}},
     }
@@ -89,7 +89,7 @@ def test_a_snapshot_is_compared_with_what_users_did_since() -> None:
     }
     call = {"kind": "call", "tenant": "customer", "app_id": "a"}
     expected = snapshot.with_requests(before, [call])
-    after = {
+    after: dict[str, dict[str, Any]] = {
         "customer": {
             "accounts": {"3": {"org_name": "x"}},
             "applications": {"7": application, "8": {"application_id": "b", "name": "two"}},
