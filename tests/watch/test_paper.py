@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Request
 
 from cutover.history import fold
 from cutover.journal import read_journal
@@ -48,7 +49,7 @@ def test_a_page_is_for_everybody_and_for_paper(
         with browser.new_context(color_scheme=scheme, viewport={"width": 390, "height": 844}) as context:
             tab = context.new_page()
             asked: list[str] = []
-            tab.on("request", lambda request, asked=asked: asked.append(request.url))
+            tab.on("request", _into(asked))
             tab.goto(pages[name].as_uri())
             assert asked == [pages[name].as_uri()], "it needs nothing else"
             assert tab.evaluate("document.documentElement.scrollWidth") <= 390
@@ -58,3 +59,8 @@ def test_a_page_is_for_everybody_and_for_paper(
             tab.emulate_media(media="print", color_scheme=scheme)
             style = tab.evaluate(COLOURS)
             assert style == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+
+
+def _into(asked: list[str]) -> Callable[[Request], None]:
+    """Notes each address that a page asks for."""
+    return lambda request: asked.append(request.url)
