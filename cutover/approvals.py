@@ -14,6 +14,8 @@ from cutover.errors import JournalError
 from cutover.ports import Approval
 
 VALID_FOR = timedelta(hours=24)
+EARLY_VALID_FOR = timedelta(days=14)
+"""Of what was approved before it was its turn, by owners who work side by side."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,17 @@ class Approvals:
         self.folder = folder
         self._clock = clock
 
-    def give(self, step: str, by: str, note: str, *, asked: str, plan_hash: str, round_: int) -> Approval:
+    def give(
+        self,
+        step: str,
+        by: str,
+        note: str,
+        *,
+        asked: str,
+        plan_hash: str,
+        round_: int,
+        valid_for: timedelta = VALID_FOR,
+    ) -> Approval:
         """Leaves an approval of what was asked for the runner. Raises JournalError where it cannot."""
         now = self._clock.now()
         slip = _Slip(
@@ -56,7 +68,7 @@ class Approvals:
             plan_hash=plan_hash,
             round=round_,
             asked=digest(asked),
-            expires=(now + VALID_FOR).isoformat(timespec="seconds"),
+            expires=(now + valid_for).isoformat(timespec="seconds"),
         )
         path = self._path(step)
         temporary = path.with_suffix(".new")
@@ -68,6 +80,10 @@ class Approvals:
         except OSError as error:
             raise JournalError(f"the approval of {step} could not be written to {path}: {error}") from error
         return Approval(step, by, note, slip.at, slip.asked)
+
+    def given(self) -> frozenset[str]:
+        """The steps whose approvals lie here, taken already or not."""
+        return frozenset(path.stem for path in self.folder.glob("*.json"))
 
     def take(self, step: str, asked: str, plan_hash: str, round_: int) -> Approval | None:
         """The approval of a step, if there is one and it is good.

@@ -35,6 +35,7 @@ from cutover.export import export
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
 from cutover.notices.notifier import Notifier
 from cutover.output import Output, stop_on_ctrl_c
+from cutover.owner_status import render_owner
 from cutover.plan import Plan, specification
 from cutover.report import read_report_input, with_context, write_report
 from cutover.runbook import markdown
@@ -42,7 +43,7 @@ from cutover.runner import Result, Runner
 from cutover.session import DEFAULT_PLAN, Session, preflight, preview
 from cutover.status import render_status, status_of
 from cutover.terminal import RunView
-from cutover.times import expected_times
+from cutover.times import expected_times, said_by
 from stacks.settings import SettingsError
 
 BAD_INPUT, HALTED, UNDONE, BUSY, STOPPED, AT_ONCE = 3, 4, 5, 6, 7, 130
@@ -90,7 +91,9 @@ def options(
 def plan_show(context: typer.Context, as_json: Json = False) -> None:
     """Print the plan as a runbook."""
     plan = context.obj.plan()
-    typer.echo(_json({"hash": plan.hash, "plan": specification(plan)}) if as_json else markdown(plan))
+    typer.echo(
+        _json({"hash": plan.hash, "plan": specification(plan)}) if as_json else markdown(plan, said_by(plan))
+    )
 
 
 @plan_app.command("check")
@@ -256,10 +259,17 @@ def status_command(
     follow: Annotated[
         bool, typer.Option("--follow", help="Stay, and show what happens until the run has ended.")
     ] = False,
+    owner: Annotated[
+        str | None, typer.Option(help="Only what concerns this owner, by their name or a part of it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say where the cutover stands; reads the journal alone and may be asked at any time."""
     session: Session = context.obj
+    if owner is not None:
+        for_owner = session.owner_status(session.plan(), owner)
+        typer.echo(_json(for_owner) if as_json else render_owner(for_owner))
+        return
     if follow:
         follow_status(session, as_json=as_json)
         return

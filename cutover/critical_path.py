@@ -1,9 +1,10 @@
 """Which steps need which, and the longest chain of them.
 
 A runner does one step at a time, in the plan's order. What a step needs is less: the facts that another
-remembers, and the flip of the same stack before it. A step that affects service is a bar across its stage: it
-needs all before it, and all behind needs it. A stage needs the one before it. What stands beside the critical
-path has time to spare; what stands on it makes the night longer when it is slow.
+remembers, the flip of the same stack before it, and what the plan says that it builds on. A step that
+affects service is a bar across its stage: it needs all before it, and all behind needs it. A stage needs the
+one before it. What stands beside the critical path has time to spare; what stands on it makes the night
+longer when it is slow.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def _links(steps: tuple[Step, ...]) -> Iterator[Link]:
     bar = ""
     ends: list[str] = []
     for step in steps:
-        needed = {gives[fact]: f"the fact {fact}" for fact in step.action.needs if fact in gives}
+        needed = dict.fromkeys(step.after, "it builds on it")
+        needed |= {gives[fact]: f"the fact {fact}" for fact in step.action.needs if fact in gives}
         if isinstance(step.action, FlipStack):
             if step.action.stack in flipped:
                 needed.setdefault(flipped[step.action.stack], f"the stack {step.action.stack}")

@@ -69,6 +69,10 @@ class Step:
     """For gates, action and checks together."""
     planned_seconds: float | None = None
     """How long it is planned to take; None: as long as it took before."""
+    after: tuple[str, ...] = ()
+    """Steps of its stage that it builds on, besides those whose facts it needs."""
+    could_be_ahead: str = ""
+    """Why it could be done before service is stopped; empty: it could not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,18 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Window:
+    """The time in which a plan stops service on purpose."""
+
+    begins: str
+    """The step by which service is stopped."""
+    ends: str
+    """The step behind which everybody is served again."""
+    agreed_seconds: float
+    """How long it may last."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A whole cutover."""
 
@@ -108,6 +124,8 @@ class Plan:
     owners: tuple[str, ...]
     document: Document
     stages: tuple[Stage, ...]
+    window: Window | None = None
+    """None: it stops nothing."""
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -206,7 +224,21 @@ def _problems(plan: Plan) -> Iterator[str]:
             yield f"step {step.id}: has an undo, but stands behind {no_return}, from which there is no return"
         if isinstance(step.way_back, NoReturn):
             no_return = step.id
+    yield from _order_problems(plan)
     yield from _document_problems(plan)
+
+
+def _order_problems(plan: Plan) -> Iterator[str]:
+    for name in (plan.window.begins, plan.window.ends) if plan.window else ():
+        if all(step.id != name for step in plan.steps):
+            yield f"the window names step {name!r}, which the plan does not have"
+    for stage in plan.stages:
+        earlier: set[str] = set()
+        for step in stage.steps:
+            for name in step.after:
+                if name not in earlier:
+                    yield f"step {step.id}: builds on {name!r}, which is no earlier step of its stage"
+            earlier.add(step.id)
 
 
 def _step_problems(plan: Plan, step: Step) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from cutover.criteria_rhoam import rhoam_criteria
 from cutover.errors import PlanError
 from cutover.history import BACK, FORWARD, History, Status, StepHistory, fold
 from cutover.journal import Record
@@ -27,6 +28,7 @@ from cutover.report_model import (
     ReplicationReport,
     Report,
     RollbackReport,
+    RouteReport,
     Section,
     SlowerStep,
     StageReport,
@@ -35,8 +37,12 @@ from cutover.report_model import (
     VerificationReport,
     read_report,
 )
+from cutover.times import said_by
+from cutover.window import window_of
 from stacks.settings import CutoverSettings
 
+RHOAM = "rhoam"
+"""The plan that is judged by criteria of its own."""
 SWITCH = "switch-database"
 """The step by which the database is switched."""
 MARGIN_SECONDS = 30.0
@@ -140,6 +146,8 @@ def make_report(
     history = fold(records)
     if not history.started:
         raise PlanError("there is nothing to report: the plan was not run yet")
+    planned = {**given.planned, **said_by(plan)}
+    window = window_of(plan, records, history, planned)
     steps = tuple(
         StepReport(
             id=step.id,
@@ -148,6 +156,7 @@ def make_report(
             outcome=_step_outcome(history, step.id),
             seconds=history.step(step.id).seconds,
             attempts=history.step(step.id).attempts,
+            planned_seconds=planned.get(step.id),
         )
         for stage in plan.stages
         for step in stage.steps
@@ -170,7 +179,9 @@ def make_report(
         verification=_of_switch(records, VerificationReport, "verification"),
         rollback=_rollback(records, outcome),
         criteria=tuple(
-            _criteria(
+            rhoam_criteria(plan, history, outcome, given.traffic, window)
+            if plan.id == RHOAM
+            else _criteria(
                 plan,
                 history,
                 outcome,
@@ -180,8 +191,12 @@ def make_report(
             )
         ),
         approvals=tuple(_approvals(records)),
-        slower=slower(steps, given.planned),
+        slower=slower(steps, planned),
         earlier=tuple(EarlierRun.of(report) for report in given.earlier),
+        window=window,
+        routes=tuple(
+            RouteReport(host=item["host"], leads_to=item["for"]) for item in history.facts.get("routes", ())
+        ),
         differs=plan.document.differs,
         faults_injected=given.faults,
         versions=_versions(history),

@@ -11,7 +11,7 @@ from cutover.journal import Record
 from cutover.plan import Plan
 from cutover.report import ReportInput, Span, spans
 from cutover.report_charts import timeline
-from cutover.report_model import EarlierRun, Report
+from cutover.report_model import EarlierRun, Report, WindowReport
 from cutover.times import duration
 
 _STYLE = """
@@ -68,8 +68,16 @@ def _page(report: Report, plan: Plan, found: Sequence[Span], given: ReportInput)
                 for step in report.slower
             ),
         )
-    elif given.planned:
+    elif any(step.planned_seconds is not None for step in report.steps):
         yield "<h2>Slower than planned</h2><p>No step was.</p>"
+    if report.window is not None:
+        yield from _window(report, report.window)
+    if report.routes:
+        yield "<h2>New routes</h2>"
+        yield from _table(
+            ("Leads to", "Route"),
+            ((escape(item.leads_to), f"https://{escape(item.host)}") for item in report.routes),
+        )
     if report.earlier:
         yield "<h2>Beside earlier runs and rehearsals</h2>"
         yield from _comparison(report)
@@ -104,7 +112,7 @@ def _page(report: Report, plan: Plan, found: Sequence[Span], given: ReportInput)
         )
     yield "<h2>Steps</h2>"
     yield from _table(
-        ("Stage", "Step", "Owner", "Outcome", "Seconds", "Attempts"),
+        ("Stage", "Step", "Owner", "Outcome", "Seconds", "Planned", "Attempts"),
         (
             (
                 escape(s.stage),
@@ -112,6 +120,7 @@ def _page(report: Report, plan: Plan, found: Sequence[Span], given: ReportInput)
                 escape(s.owner),
                 escape(s.outcome),
                 f"{s.seconds:.1f}",
+                "" if s.planned_seconds is None else f"{s.planned_seconds:.1f}",
                 str(s.attempts),
             )
             for s in report.steps
@@ -120,6 +129,43 @@ def _page(report: Report, plan: Plan, found: Sequence[Span], given: ReportInput)
     yield "<h2>Versions</h2>"
     yield from _table(("", ""), ((escape(name), escape(value)) for name, value in report.versions.items()))
     yield "</main></body></html>"
+
+
+def _window(report: Report, window: WindowReport) -> Iterator[str]:
+    """The time in which service was stopped, and on whom it waited."""
+    ended = _moment(window.ended) if window.ended else "now, and it lasts"
+    yield "<h2>The service window</h2>"
+    yield (
+        f"<p>Service was stopped from {escape(_moment(window.began))} to {escape(ended)}: "
+        f"<b>{duration(window.seconds)}</b>. Its steps were planned to take "
+        f"{duration(window.planned_seconds)}, and {duration(window.agreed_seconds)} were agreed.</p>"
+    )
+    yield from _table(
+        ("Owner", "Steps", "Took", "Planned", "On the critical path"),
+        (
+            (
+                escape(item.owner),
+                str(item.steps),
+                duration(item.seconds),
+                duration(item.planned_seconds),
+                duration(item.critical_seconds),
+            )
+            for item in window.owners
+        ),
+    )
+    owners = {step.id: step.owner for step in report.steps}
+    took = {step.id: step.seconds for step in report.steps}
+    path = " → ".join(
+        f"{escape(name)} ({escape(owners[name])}, {duration(took[name])})" for name in window.critical_path
+    )
+    yield f"<p>The critical path through its owners: {path}.</p>"
+    if window.ahead:
+        could = sum(item.seconds for item in window.ahead)
+        yield f"<h3>What could have been done ahead: {duration(could)}</h3>"
+        yield from _table(
+            ("Step", "Took", "Why"),
+            ((escape(item.id), duration(item.seconds), escape(item.why)) for item in window.ahead),
+        )
 
 
 def _holds(value: bool | None) -> str:

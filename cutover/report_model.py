@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cutover.errors import PlanError
 
-SCHEMA = 2
-"""1 had no approvals, no slower steps and no earlier runs."""
+SCHEMA = 3
+"""1 had no approvals, no slower steps and no earlier runs; 2 no planned times, no window and no routes."""
 Engine = Literal["official", "lab"]
 
 
@@ -40,6 +40,48 @@ class StepReport(Section):
     outcome: str
     seconds: float
     attempts: int
+    planned_seconds: float | None = None
+
+
+class OwnerReport(Section):
+    """What one party did within the window."""
+
+    owner: str
+    steps: int
+    planned_seconds: float
+    seconds: float
+    critical_seconds: float
+    """Of its steps on the critical path."""
+
+
+class AheadReport(Section):
+    """A step within the window that could have been done before it."""
+
+    id: str
+    seconds: float
+    why: str
+
+
+class WindowReport(Section):
+    """The time in which service was stopped on purpose; None as an end: it lasts."""
+
+    began: str
+    ended: str | None
+    seconds: float
+    planned_seconds: float
+    """Of its steps, as planned."""
+    agreed_seconds: float
+    steps: tuple[str, ...]
+    critical_path: tuple[str, ...]
+    owners: tuple[OwnerReport, ...]
+    ahead: tuple[AheadReport, ...]
+
+
+class RouteReport(Section):
+    """A host that users are to ask from now on."""
+
+    host: str
+    leads_to: str
 
 
 class Held(Section):
@@ -221,6 +263,10 @@ class Report(Section):
     slower: tuple[SlowerStep, ...] = ()
     earlier: tuple[EarlierRun, ...] = ()
     """Of other runs of the plan, the oldest first."""
+    window: WindowReport | None = None
+    """None: the plan stops nothing, or has not stopped it yet."""
+    routes: tuple[RouteReport, ...] = ()
+    """The new routes, where the plan makes some."""
     differs: tuple[str, ...] = ()
     """Where the plan does otherwise than its document says, and why."""
     versions: Mapping[str, str]

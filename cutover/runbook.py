@@ -8,6 +8,7 @@ from cutover.actions.base import Condition
 from cutover.critical_path import critical_path
 from cutover.plan import Keep, NoReturn, Plan, Step, Undo
 from cutover.times import duration
+from cutover.window import window_steps
 
 NO_TIMES: Mapping[str, float] = {}
 
@@ -42,6 +43,7 @@ def _lines(plan: Plan, times: Mapping[str, float], owner: str | None) -> Iterato
     whole = f": {duration(path.seconds)} as far as times are known" if times else ""
     yield f"The critical path, {len(path.steps)} of {len(plan.steps)} steps{whole}:"
     yield " → ".join(f"`{name}`" for name in path.steps) + "."
+    yield from _window(plan, times, owner)
     for number, stage in enumerate(plan.stages, 1):
         steps = [step for step in stage.steps if owner in (None, step.owner)]
         if not steps:
@@ -54,6 +56,26 @@ def _lines(plan: Plan, times: Mapping[str, float], owner: str | None) -> Iterato
             yield from _step(step, plan, times)
     if owner is None:
         yield from _whole(plan)
+
+
+def _window(plan: Plan, times: Mapping[str, float], owner: str | None) -> Iterator[str]:
+    """When service is stopped, for how long, and what of it could be done before."""
+    if plan.window is None:
+        return
+    steps = window_steps(plan)
+    yield ""
+    yield (
+        f"Service is stopped from `{plan.window.begins}` to the end of `{plan.window.ends}`, for at most "
+        f"{duration(plan.window.agreed_seconds)} as agreed; its steps are planned to take "
+        f"{duration(sum(times.get(step.id, 0.0) for step in steps))}."
+    )
+    free = [step for step in steps if step.could_be_ahead and owner in (None, step.owner)]
+    if free:
+        yield ""
+        yield "To make it shorter, these could be done ahead:"
+        yield ""
+        for step in free:
+            yield f"- `{step.id}`: {step.could_be_ahead}"
 
 
 def _whole(plan: Plan) -> Iterator[str]:

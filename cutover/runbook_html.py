@@ -10,6 +10,7 @@ from cutover.critical_path import critical_path, links
 from cutover.plan import Keep, NoReturn, Plan, Step, Undo
 from cutover.runbook import approval, expected
 from cutover.times import duration
+from cutover.window import window_steps
 
 ROW, LABEL, WIDTH, GAP = 24, 330, 980, 6
 _STYLE = """
@@ -61,6 +62,7 @@ def _page(plan: Plan, times: Mapping[str, float], owner: str | None) -> Iterator
         "to the right of whatever it needs; every stage needs the one before it.</p>"
     )
     yield from _picture(plan, frozenset(path.steps), path.rank)
+    yield from _window(plan, times, owner)
     for number, stage in enumerate(plan.stages, 1):
         steps = [step for step in stage.steps if owner in (None, step.owner)]
         if steps:
@@ -103,6 +105,24 @@ def _step(step: Step, plan: Plan, times: Mapping[str, float], *, critical: bool)
 
 def _conditions(name: str, conditions: Iterable[Condition]) -> list[tuple[str, str]]:
     return [(name, condition.describe()) for condition in conditions]
+
+
+def _window(plan: Plan, times: Mapping[str, float], owner: str | None) -> Iterator[str]:
+    if plan.window is None:
+        return
+    steps = window_steps(plan)
+    begins, ends = (f"<code>{escape(name)}</code>" for name in (plan.window.begins, plan.window.ends))
+    yield (
+        f"<h2>The service window</h2><p>Service is stopped from {begins} to the end of {ends}, for at most "
+        f"{duration(plan.window.agreed_seconds)} as agreed; its steps are planned to take "
+        f"{duration(sum(times.get(step.id, 0.0) for step in steps))}.</p>"
+    )
+    free = [step for step in steps if step.could_be_ahead and owner in (None, step.owner)]
+    if free:
+        yield "<p>To make it shorter, these could be done ahead:</p><ul>"
+        for step in free:
+            yield f"<li><code>{escape(step.id)}</code>: {escape(step.could_be_ahead)}</li>"
+        yield "</ul>"
 
 
 def _back(plan: Plan) -> Iterator[str]:

@@ -13,13 +13,14 @@ from cutover.actions.base import NO_CHANGE
 from cutover.actions.flip_stack import FlipStack
 from cutover.actions.person import Person
 from cutover.activity import Activity
-from cutover.approvals import Approvals, digest
+from cutover.approvals import EARLY_VALID_FOR, VALID_FOR, Approvals, digest
 from cutover.clock import Clock, SystemClock
 from cutover.context import Context
 from cutover.errors import PlanError, StepError
 from cutover.history import History, Status, fold
 from cutover.journal import Contents, Journal, read_journal
 from cutover.lease import Lease, LocalLease
+from cutover.owner_status import find_owner, owner_status
 from cutover.plan import Plan, check_plan
 from cutover.plans import build_plan
 from cutover.ports import Approval, KeyStore
@@ -126,7 +127,8 @@ class Session:
             PlanError: the step does not wait, something is missing, or another thing is asked by now.
         """
         history = self.history()
-        waiting = history.step(plan.step(step).id).waiting or _asked_early(plan, history, step)
+        asks_now = history.step(plan.step(step).id).waiting
+        waiting = asks_now or _asked_early(plan, history, step)
         if not waiting:
             names = ", ".join(name for name, found in history.steps.items() if found.waiting)
             raise PlanError(f"step {step} does not wait for anybody; waiting: {names or 'none'}")
@@ -136,7 +138,25 @@ class Session:
             raise PlanError(f"step {step} asks for something else by now: {waiting}")
         rounds = history.step(step).rounds
         return self.approvals.give(
-            step, by.strip(), note.strip(), asked=waiting, plan_hash=plan.hash, round_=rounds
+            step,
+            by.strip(),
+            note.strip(),
+            asked=waiting,
+            plan_hash=plan.hash,
+            round_=rounds,
+            valid_for=VALID_FOR if asks_now else EARLY_VALID_FOR,
+        )
+
+    def owner_status(self, plan: Plan, asked: str) -> dict[str, Any]:
+        """What concerns one owner. Raises PlanError where it is none of the plan's, JournalError."""
+        return owner_status(
+            plan,
+            self.history(),
+            find_owner(plan, asked),
+            self.clock.now(),
+            running=self.running(),
+            given=self.approvals.given(),
+            program=self.program,
         )
 
     @contextmanager

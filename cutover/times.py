@@ -25,16 +25,18 @@ def duration(seconds: float) -> str:
 
 
 def expected_times(plan: Plan, report: Path | None, usual: Path) -> Mapping[str, float]:
-    """Seconds by step, from the report of an earlier run of the plan; empty where there is none.
+    """Seconds by step: as the plan says, else from the report of an earlier run of it.
 
-    `report`: named by somebody, so it must be there. `usual`: where a rehearsal leaves one.
+    `report`: named by somebody, so it must be there, and what it says goes before the plan. `usual`: where a
+    rehearsal leaves one.
 
     Raises:
         PlanError: the named report cannot be read, or is another plan's.
     """
     path = report or usual
+    said = said_by(plan)
     if report is None and not usual.exists():
-        return {}
+        return said
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["plan"] != plan.id:
@@ -42,7 +44,13 @@ def expected_times(plan: Plan, report: Path | None, usual: Path) -> Mapping[str,
         took = {str(step["id"]): float(step["seconds"]) for step in found["steps"] if step["attempts"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         if report is None:
-            return {}
+            return said
         raise PlanError(f"{path} cannot be read as a report: {error!r}") from error
     known = {step.id for step in plan.steps}
-    return {name: seconds for name, seconds in took.items() if name in known}
+    before = {name: seconds for name, seconds in took.items() if name in known}
+    return {**said, **before} if report else {**before, **said}
+
+
+def said_by(plan: Plan) -> dict[str, float]:
+    """Seconds by step, as far as the plan itself says them."""
+    return {step.id: step.planned_seconds for step in plan.steps if step.planned_seconds is not None}

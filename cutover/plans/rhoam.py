@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cutover.plan import Plan
+from cutover.errors import PlanError
+from cutover.plan import Plan, Window
 from cutover.plans.parts import settings_hash
 from cutover.plans.rhoam_stages import ahead, migration, production, source
 from cutover.plans.rhoam_stages.document import CONVERSION, CUSTOMER, ENGINEERING, SRE, document
@@ -22,13 +23,16 @@ def rhoam(environment: RhoamEnvironment) -> Plan:
     """The plan for an environment's settings. Raises PlanError where they leave open what its steps are."""
     parts = Parts(environment)
     update = migration.update(parts)
-    return Plan(
+    plan = Plan(
         id="rhoam",
         title="3scale from the customer's cluster into RHOAM",
         environment=environment.name,
         settings_hash=settings_hash(environment),
         owners=(SRE, ENGINEERING, CUSTOMER),
         document=document(_left_out(parts)),
+        window=Window(
+            begins="stop-traffic", ends="update-systems", agreed_seconds=parts.owners.window_seconds
+        ),
         stages=(
             ahead.red_hat(parts),
             ahead.customer(parts),
@@ -44,6 +48,9 @@ def rhoam(environment: RhoamEnvironment) -> Plan:
             production.hand_over(parts),
         ),
     )
+    if unknown := sorted(set(parts.settings.planned) - {step.id for step in plan.steps}):
+        raise PlanError(f"threescale.planned names {', '.join(unknown)}, which is no step of the plan")
+    return plan
 
 
 def _left_out(parts: Parts) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ from cutover.actions.base import Condition
 from cutover.actions.confirm import Confirm
 from cutover.plan import Keep, Stage, Step
 from cutover.plans.rhoam_stages.document import AHEAD, CUSTOMER, ENGINEERING, SRE
-from cutover.plans.rhoam_stages.parts import BUCKET_SECRETS, MARGIN_SECONDS, Parts
+from cutover.plans.rhoam_stages.parts import BUCKET_SECRETS, MARGIN_SECONDS, Parts, building_on
 from cutover.threescale.access import AccountReached, ClusterAdmin, ClusterReached, FactsKnown, StackHas
 from cutover.threescale.ahead import AheadIsDayOld, NoteAheadDone
 from cutover.threescale.rhoam import CustomDomainReady, IdentityProviderThere, RhoamConfigured
@@ -24,7 +24,17 @@ def red_hat(parts: Parts) -> Stage:
         id="red-hat-ready",
         title="Red Hat has access, a migration cluster with the source's 3scale, and databases to convert in",
         phase=AHEAD,
-        steps=(_preflight(parts), *_access(parts), *_cluster(parts), *_stores(parts)),
+        steps=building_on(
+            (_preflight(parts), *_access(parts), *_cluster(parts), *_stores(parts)),
+            {
+                "confirm-access": ("grant-account", "grant-kubeadmin"),
+                "confirm-cluster": ("create-cluster",),
+                "install-threescale": ("confirm-cluster",),
+                "configure-vpc": ("create-cluster",),
+                "create-stores": ("configure-vpc",),
+                "create-workspace": ("create-stores", "confirm-access"),
+            },
+        ),
     )
 
 
@@ -34,7 +44,16 @@ def customer(parts: Parts) -> Stage:
         id="customer-ready",
         title="The customer's Secrets are in a bucket, RHOAM is installed and held, a way back is agreed",
         phase=AHEAD,
-        steps=(*_bucket(parts), *_destination(parts), *_rollback(parts)),
+        steps=building_on(
+            (*_bucket(parts), *_destination(parts), *_rollback(parts)),
+            {
+                "grant-bucket": ("fill-bucket",),
+                "confirm-bucket": ("grant-bucket",),
+                "trigger-rhoam": ("configure-idp", "create-domain"),
+                "hold-rhoam": ("trigger-rhoam",),
+                "note-ahead-done": ("confirm-bucket", "hold-rhoam", "confirm-rollback"),
+            },
+        ),
     )
 
 

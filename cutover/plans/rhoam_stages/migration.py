@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cutover.plan import Keep, Stage, Step
 from cutover.plans.rhoam_stages.document import ENGINEERING, MIGRATION
-from cutover.plans.rhoam_stages.parts import Parts
+from cutover.plans.rhoam_stages.parts import Parts, chained
 from cutover.plans.rhoam_stages.source import DATABASE_DUMP
 from cutover.threescale.domains import EditDomains
 from cutover.threescale.plug_in import PluggedIn, PlugIn
@@ -24,6 +24,7 @@ from cutover.transfer import CompareAcross, ConvertToPostgres, DumpDatabase, Loa
 
 POSTGRES_DUMP = "migrated-system"
 _WRITTEN_ANEW = Keep("the migration cluster's 3scale serves nobody; the next attempt writes it anew")
+_FREE = "the migration cluster's 3scale serves nobody, and the step needs nothing of the source's data"
 _NEVER_OLDER = Keep(
     "3scale goes to no older version; before the next attempt the source's version is installed anew, which "
     "the gate of `remember-source` asks for"
@@ -82,7 +83,7 @@ def convert(parts: Parts) -> Stage:
         title="The system database is loaded"
         + (", upgraded and converted to PostgreSQL" if parts.converts else ""),
         phase=MIGRATION,
-        steps=steps,
+        steps=chained(*steps),
     )
 
 
@@ -94,7 +95,7 @@ def connect(parts: Parts) -> Stage:
         id="connect",
         title="3scale of the migration cluster works on the source's data",
         phase=MIGRATION,
-        steps=(
+        steps=chained(
             parts.step(
                 "edit-routes",
                 "Move master's and the tenants' routes to the migration cluster's domain",
@@ -109,6 +110,7 @@ def connect(parts: Parts) -> Stage:
                 ENGINEERING,
                 RememberReplicas(site=site),
                 reason="it is scaled up to the same again",
+                could_be_ahead=_FREE,
             ),
             parts.step(
                 "pause-migration-operator",
@@ -118,6 +120,7 @@ def connect(parts: Parts) -> Stage:
                 reason="it would scale back what is scaled down, and revert Secrets that are edited",
                 way_back=parts.undo(parts.limits.pods_ready),
                 seconds=parts.limits.pods_gone,
+                could_be_ahead=_FREE,
             ),
             parts.step(
                 "scale-down-migration",
@@ -127,6 +130,7 @@ def connect(parts: Parts) -> Stage:
                 fulfils=("migration.down",),
                 way_back=Keep("it serves nobody; the next attempt scales it down all the same"),
                 seconds=scaling,
+                could_be_ahead=_FREE,
             ),
             parts.step(
                 "copy-secrets-migration",
@@ -135,6 +139,7 @@ def connect(parts: Parts) -> Stage:
                 CopySecrets(copies=copies),
                 fulfils=("migration.secrets",),
                 way_back=_WRITTEN_ANEW,
+                could_be_ahead=_FREE,
             ),
             parts.step(
                 "plug-in-migration",
@@ -144,6 +149,7 @@ def connect(parts: Parts) -> Stage:
                 fulfils=("migration.plug",),
                 checks=(SecretsMatch(copies=copies),),
                 way_back=_WRITTEN_ANEW,
+                could_be_ahead=_FREE,
             ),
             parts.step(
                 "scale-up-migration",
@@ -229,7 +235,7 @@ def update(parts: Parts) -> Stage | None:
     if not steps:
         return None
     return Stage(
-        id="update", title=f"3scale is RHOAM's version, {before}", phase=MIGRATION, steps=tuple(steps)
+        id="update", title=f"3scale is RHOAM's version, {before}", phase=MIGRATION, steps=chained(*steps)
     )
 
 
@@ -241,7 +247,7 @@ def leave(parts: Parts) -> Stage:
         id="leave",
         title="The data has the destination's routes, and is backed up",
         phase=MIGRATION,
-        steps=(
+        steps=chained(
             parts.step(
                 "pause-migration-operator-again",
                 "Pause the migration cluster's 3scale operator again",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from cutover.actions.base import Action, Condition
 from cutover.actions.person import Person
 from cutover.errors import PlanError
@@ -232,6 +235,7 @@ class Parts:
         gates: tuple[Condition, ...] = (),
         checks: tuple[Condition, ...] = (),
         affects_service: bool = False,
+        could_be_ahead: str = "",
     ) -> Step:
         """A step; `seconds`: the waits that it holds."""
         return Step(
@@ -247,6 +251,7 @@ class Parts:
             way_back=way_back,
             timeout_seconds=seconds + MARGIN_SECONDS,
             planned_seconds=self.planned(step_id),
+            could_be_ahead=could_be_ahead,
         )
 
     def planned(self, step_id: str) -> float:
@@ -277,6 +282,30 @@ class Parts:
     def scaling_seconds(self) -> float:
         """All Deployments of a 3scale, one after the other."""
         return max(self.limits.pods_gone, self.limits.pods_ready) * 2
+
+
+def chained(*steps: Step) -> tuple[Step, ...]:
+    """Steps each of which builds on all before it; those that could be done ahead only on one another."""
+    found: list[Step] = []
+    free: list[str] = []
+    last = ""
+    for step in steps:
+        if step.could_be_ahead:
+            found.append(replace(step, after=tuple(free[-1:])))
+            free.append(step.id)
+            continue
+        found.append(replace(step, after=(*((last,) if last else ()), *free[-1:])))
+        last = step.id
+        free = []
+    return tuple(found)
+
+
+def building_on(steps: tuple[Step, ...], after: Mapping[str, tuple[str, ...]]) -> tuple[Step, ...]:
+    """Steps with what each builds on; those that `after` does not name build on nothing."""
+    names = {step.id for step in steps}
+    return tuple(
+        replace(step, after=tuple(name for name in after.get(step.id, ()) if name in names)) for step in steps
+    )
 
 
 def _known(value: str | Placeholder, place: str) -> str:

@@ -6,7 +6,7 @@ from cutover.actions.agree import Agree
 from cutover.plan import Keep, NoReturn, Stage
 from cutover.plans.rhoam_stages.document import CUSTOMER, ENGINEERING, PRODUCTION
 from cutover.plans.rhoam_stages.migration import POSTGRES_DUMP
-from cutover.plans.rhoam_stages.parts import CHANGES_NOTHING, Parts
+from cutover.plans.rhoam_stages.parts import CHANGES_NOTHING, Parts, chained
 from cutover.plans.rhoam_stages.source import REDIS_DUMP
 from cutover.threescale.inventory import InventoryEqual
 from cutover.threescale.plug_in import PluggedIn, PlugIn
@@ -27,6 +27,7 @@ from cutover.threescale.versions import ThreescaleIs, ThreescaleReady
 from cutover.transfer import CompareRedis, RecoverRedis, RestoreByPod
 
 _WITH_THE_DATABASE = Keep("it is in the destination's database, which is emptied with `restore-postgres`")
+_FREE = "RHOAM's 3scale serves nobody yet, and the step needs nothing of the moved data"
 _WRITTEN_ANEW = Keep("the destination's 3scale serves nobody yet; the next attempt writes it anew")
 
 
@@ -40,7 +41,7 @@ def restore(parts: Parts) -> Stage:
         id="restore",
         title="RHOAM's 3scale stands still, and its database, Redis and Secrets are the customer's",
         phase=PRODUCTION,
-        steps=(
+        steps=chained(
             parts.step(
                 "remember-destination",
                 "Remember how RHOAM's 3scale runs",
@@ -48,6 +49,7 @@ def restore(parts: Parts) -> Stage:
                 RememberReplicas(site=site),
                 reason="it is scaled up to the same again",
                 gates=(ThreescaleIs(site=site, version=version),),
+                could_be_ahead=_FREE,
             ),
             parts.step(
                 "pause-destination-operator",
@@ -57,6 +59,7 @@ def restore(parts: Parts) -> Stage:
                 reason="it would scale back what is scaled down, and revert Secrets that are edited",
                 way_back=parts.undo(parts.limits.pods_ready),
                 seconds=parts.limits.pods_gone,
+                could_be_ahead=_FREE,
             ),
             parts.step(
                 "scale-down-destination",
@@ -66,6 +69,7 @@ def restore(parts: Parts) -> Stage:
                 fulfils=("production.down",),
                 way_back=Keep("it serves nobody, and its database is emptied on the way back"),
                 seconds=scaling,
+                could_be_ahead=_FREE,
             ),
             parts.step(
                 "restore-postgres",
@@ -109,6 +113,7 @@ def restore(parts: Parts) -> Stage:
                 CopySecrets(copies=copies),
                 fulfils=("production.secrets",),
                 way_back=_WRITTEN_ANEW,
+                could_be_ahead=_FREE,
             ),
             parts.step(
                 "plug-in-destination",
@@ -118,6 +123,7 @@ def restore(parts: Parts) -> Stage:
                 reason="RHOAM's Secrets say where its data is, and its operator writes 3scale's from them",
                 checks=(SecretsMatch(copies=copies),),
                 way_back=_WRITTEN_ANEW,
+                could_be_ahead=_FREE,
             ),
         ),
     )
@@ -134,7 +140,7 @@ def serve(parts: Parts) -> Stage:
         id="serve",
         title="RHOAM's 3scale serves the customer's tenants on their new routes",
         phase=PRODUCTION,
-        steps=(
+        steps=chained(
             parts.step(
                 "scale-up-destination",
                 "Scale up RHOAM's 3scale",
@@ -284,7 +290,7 @@ def finish(parts: Parts) -> Stage:
         id="finish",
         title="RHOAM has finished around the moved 3scale, and people log in by its single sign-on",
         phase=PRODUCTION,
-        steps=(
+        steps=chained(
             *steps,
             parts.step(
                 "verify",
@@ -320,7 +326,7 @@ def hand_over(parts: Parts) -> Stage:
         id="hand-over",
         title="The customer's systems use RHOAM",
         phase=PRODUCTION,
-        steps=(
+        steps=chained(
             parts.step(
                 "agree-engineering",
                 "Agree that there is no way back from here",

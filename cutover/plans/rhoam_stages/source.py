@@ -7,7 +7,7 @@ from cutover.actions.confirm import Confirm
 from cutover.plan import Keep, Stage
 from cutover.plans.rhoam_stages.ahead import day_old
 from cutover.plans.rhoam_stages.document import CUSTOMER, ENGINEERING, SOURCE
-from cutover.plans.rhoam_stages.parts import Parts
+from cutover.plans.rhoam_stages.parts import Parts, chained
 from cutover.threescale.inventory import TakeInventory
 from cutover.threescale.queues import EmptyQueues
 from cutover.threescale.scaling import PauseOperator, RememberReplicas, ScaledDown, ScaleDown
@@ -33,7 +33,7 @@ def stop(parts: Parts) -> Stage:
         id="stop",
         title="The service on the source stands still",
         phase=SOURCE,
-        steps=(
+        steps=chained(
             parts.step(
                 "remember-source",
                 "Remember how the source runs",
@@ -141,7 +141,7 @@ def dump(parts: Parts) -> Stage:
         id="dump",
         title="The source's system database and backend Redis are dumped",
         phase=SOURCE,
-        steps=(
+        steps=chained(
             parts.step(
                 "dump-database",
                 "Dump the system database",
