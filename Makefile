@@ -24,7 +24,7 @@ bench-verify: ## rows a second of the verification beside other tools: out/bench
 bench-watch: ## whether 20 open pages of `cutover watch` cost the switch anything: out/bench/watch.json
 	@$(PYTHON) -m lab bench-watch
 
-lab: ## a lab that stays, to be worked with by hand
+lab: ## a lab that stays, to be worked with by hand; WATCH=port
 	@$(PYTHON) -m lab up
 
 lab-down: ## end it

@@ -14,18 +14,23 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from lab.clouds import DOMAIN, Clouds
-from lab.options import DEFAULT_TTL_DIVISOR, REPOSITORY
+from lab.options import DEFAULT_TTL_DIVISOR, REPOSITORY, Options
 from lab.people import deeds_of
+from lab.relay import outside
 from lab.scene import Clock, Scene, lab_folder
 from lab.setup import find_tools
 from lab.topology import AWS
+from lab.watching import watching
 from lab.world import LabError, enter, inside_world
 
 _FOLDER = REPOSITORY / "out" / "lab"
-_PROCESS, _RUN, _OPERATOR, _LOG = (_FOLDER / name for name in ("process", "run", "operator", "log"))
+_PROCESS, _RUN, _OPERATOR, _LOG, _PAGE = (
+    _FOLDER / name for name in ("process", "run", "operator", "log", "page")
+)
 _READY_SECONDS = 900.0
 _END_SECONDS = 60.0
 _POLL_SECONDS = 0.2
@@ -60,7 +65,7 @@ def up() -> int:
         sys.stderr.write("lab: one is running already; `make lab-down` ends it\n")
         return 1
     _FOLDER.mkdir(parents=True, exist_ok=True)
-    for path in (_RUN, _OPERATOR):
+    for path in (_RUN, _OPERATOR, _PAGE):
         path.unlink(missing_ok=True)
     with _LOG.open("wb") as log:
         process = subprocess.Popen(
@@ -86,6 +91,8 @@ def up() -> int:
         time.sleep(_POLL_SECONDS)
     _write_run(process.pid)
     sys.stdout.write(INSTRUCTIONS)
+    if link := _PAGE.read_text():
+        sys.stdout.write(f"The page: {link}\n")
     return 0
 
 
@@ -102,7 +109,7 @@ def down() -> int:
         if time.monotonic() > deadline:
             os.kill(process, signal.SIGKILL)
         time.sleep(_POLL_SECONDS)
-    for path in (_PROCESS, _RUN, _OPERATOR):
+    for path in (_PROCESS, _RUN, _OPERATOR, _PAGE):
         path.unlink(missing_ok=True)
     return 0
 
@@ -110,15 +117,18 @@ def down() -> int:
 def stay() -> int:
     """The lab's own process: brings it up and stays until it is asked to end."""
     try:
+        port = Options.read(os.environ).watch
         if not inside_world():
-            return enter([sys.executable, "-m", "lab", "stay"])
-        return _stay()
+            with outside(port) if port else nullcontext():
+                return enter([sys.executable, "-m", "lab", "stay"])
+        return _stay(port)
     except LabError as error:
         sys.stderr.write(f"lab: {error}\n")
         return 1
 
 
-def _stay() -> int:
+def _stay(port: int) -> int:
+    """`port`: where the page is served from the beginning; 0: it is not."""
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     progress = Clock()
@@ -129,11 +139,15 @@ def _stay() -> int:
             scene = Scene(clouds, plan="boss-corestone", progress=progress)
             scene.set_up("")
             deeds = {step: deed.act for step, deed in deeds_of(clouds).items()}
-            asked = _write_programs(scene, list(deeds))
-            while not ending.wait(_POLL_SECONDS):
-                for path in asked.iterdir():
-                    deeds[path.name]()
-                    path.unlink()
+            page = watching(clouds, scene.cutover_argv(), scene.project, port) if port else nullcontext("")
+            with page as link:
+                _PAGE.touch(mode=0o600)  # whoever has the link may roll back
+                _PAGE.write_text(link)
+                asked = _write_programs(scene, list(deeds))
+                while not ending.wait(_POLL_SECONDS):
+                    for path in asked.iterdir():
+                        deeds[path.name]()
+                        path.unlink()
         finally:
             clouds.stop()
     return 0

@@ -13,8 +13,8 @@ from stacks.settings import Environment, SourceIngress
 
 WINDOW_SECONDS = 10.0
 """The time that one figure is about."""
-FIRST_LINES, MOST_LINES = 500, 20_000
-"""How much of a pod's log is asked for: twice what the window held last, within these."""
+FIRST_LINES, MOST_LINES, MARGIN = 500, 20_000, 1.25
+"""How much of a pod's log is asked for: what the window held last with a margin, within these."""
 OWN = "landfall"
 """The User-Agent of the cutover's own health checks, which are no user's."""
 ERRORS = 500
@@ -67,7 +67,7 @@ class TrafficMeter:
                 most = max(most, 2 * asked)
             elif requests:
                 most = max(most, math.ceil(len(lines) * len(inside) / len(requests)))
-        self._asked = min(MOST_LINES, max(FIRST_LINES, 2 * most))
+        self._asked = min(MOST_LINES, max(FIRST_LINES, math.ceil(MARGIN * most)))
         return summary([item for item in found if item.moment > now - covered], covered)
 
 
