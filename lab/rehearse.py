@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -209,6 +210,8 @@ class _Rehearsal:
 
 def main() -> int:
     """`python -m lab rehearse`."""
+    # asked to end, it ends what it has started and removes its folder first
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         options = Options.read(os.environ)
         if not inside_world():

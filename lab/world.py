@@ -41,12 +41,19 @@ def enter(argv: Sequence[str]) -> int:
     bound = ["setpriv", "--pdeathsig", "KILL", *unshare, *first]
     process = subprocess.Popen(bound, env={**os.environ, "PYTHONPATH": path, INSIDE: "1"})
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _: process.send_signal(received))
+        signal.signal(number, lambda received, _: _tell(process.pid, received))
     while True:
         try:
             return process.wait()
         except KeyboardInterrupt:
             continue  # the terminal sends Ctrl-C to the lab as well, which decides how to end
+
+
+def _tell(unshare: int, number: int) -> None:
+    """Sends a signal to a world's first process: `unshare`, which waits for it, takes none itself."""
+    children = Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split()
+    for process in children or [unshare]:
+        os.kill(int(process), number)
 
 
 def _first(argv: Sequence[str]) -> int:
