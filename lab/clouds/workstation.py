@@ -98,6 +98,9 @@ class Workstation:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DEBUG_PROVIDERS": (self._folder / "provider-ports").read_text().strip(),
             "SSL_CERT_FILE": str(self._trusted),
+            "CURL_CA_BUNDLE": str(
+                self._trusted
+            ),  # curl heeds it before the other, which a machine may have set
             **self._secrets,
         }
 
