@@ -52,8 +52,8 @@ def enter(argv: Sequence[str]) -> int:
 def _tell(unshare: int, number: int) -> None:
     """Sends a signal to a world's first process: `unshare`, which waits for it, takes none itself."""
     children = Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split()
-    for process in children or [unshare]:
-        os.kill(int(process), number)
+    for process in map(int, children or [str(unshare)]):
+        os.kill(process, number)
 
 
 def _first(argv: Sequence[str]) -> int:
