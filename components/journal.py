@@ -7,8 +7,9 @@ from pulumi_aws import dynamodb, kms
 class Journal(pulumi.ComponentResource):
     """A DynamoDB table that holds the journals of cutovers and the lease of their runner.
 
-    Items are found by `journal` (the plan and the environment) and `sequence` (a number). Encrypted under a
-    key of its own, kept for recovery to any second of 35 days, and protected twice.
+    Items are found by `journal` (what they belong to: a plan's journal, the environment's lease, an approval)
+    and `sequence` (a number). Encrypted under a key of its own, kept for recovery to any second of 35 days,
+    and protected twice.
 
     Outputs:
         table (its name), arn, key_arn.

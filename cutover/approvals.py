@@ -1,4 +1,4 @@
-"""What people approve, handed to the runner through files: the runner alone writes the journal."""
+"""What people approve, handed to the runner through slips: the runner alone writes the journal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from cutover.clock import Clock
 from cutover.errors import JournalError
@@ -40,11 +41,59 @@ def digest(asked: str) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()
 
 
-class Approvals:
-    """A folder with one file for each step that somebody approved."""
+class Slips(Protocol):
+    """Where slips are left, one for each step that somebody approved. Its text names it in messages."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def read(self, step: str) -> str | None:
+        """What was left for a step; None: nothing. Raises JournalError."""
+
+    def write(self, step: str, text: str) -> None:
+        """Leaves it, in place of what was left before. Raises JournalError."""
+
+
+class SlipFolder:
+    """A folder with a file for each step. Implements Slips."""
+
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def read(self, step: str) -> str | None:
+        """See Slips."""
+        try:
+            return self._path(step).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise JournalError(
+                f"the approval in {self._path(step)} cannot be read ({error}); approve again"
+            ) from error
+
+    def write(self, step: str, text: str) -> None:
+        """See Slips."""
+        path = self._path(step)
+        temporary = path.with_suffix(".new")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            temporary.touch(mode=0o600)
+            temporary.chmod(0o600)
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            raise JournalError(f"the approval of {step} could not be written to {path}: {error}") from error
+
+    def _path(self, step: str) -> Path:
+        return self.folder / f"{os.path.basename(step)}.json"  # noqa: PTH119 - a step id is no path
+
+
+class Approvals:
+    """What was approved and not yet taken by the runner."""
+
+    def __init__(self, slips: Path | Slips, clock: Clock) -> None:
+        """`slips`: where they are left; a path is a folder's."""
+        self.slips: Slips = SlipFolder(slips) if isinstance(slips, Path) else slips
         self._clock = clock
 
     def give(
@@ -70,15 +119,7 @@ class Approvals:
             asked=digest(asked),
             expires=(now + valid_for).isoformat(timespec="seconds"),
         )
-        path = self._path(step)
-        temporary = path.with_suffix(".new")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary.write_text(json.dumps(asdict(slip)), encoding="utf-8")
-            temporary.chmod(0o600)
-            temporary.replace(path)
-        except OSError as error:
-            raise JournalError(f"the approval of {step} could not be written to {path}: {error}") from error
+        self.slips.write(step, json.dumps(asdict(slip)))
         return Approval(step, by, note, slip.at, slip.asked)
 
     def given(self) -> frozenset[str]:
@@ -89,15 +130,17 @@ class Approvals:
         """The approval of a step, if there is one and it is good.
 
         Raises:
-            JournalError: the file cannot be read.
+            JournalError: it cannot be read.
         """
-        path = self._path(step)
-        try:
-            slip = _Slip(**json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
+        text = self.slips.read(step)
+        if text is None:
             return None
-        except (OSError, ValueError, TypeError) as error:
-            raise JournalError(f"the approval in {path} cannot be read ({error}); approve again") from error
+        try:
+            slip = _Slip(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise JournalError(
+                f"the approval of {step} in {self.slips} cannot be read ({error}); approve again"
+            ) from error
         good = (slip.step, slip.asked, slip.plan_hash, slip.round) == (
             step,
             digest(asked),
@@ -107,6 +150,3 @@ class Approvals:
         if not good or datetime.fromisoformat(slip.expires) < self._clock.now():
             return None
         return Approval(slip.step, slip.by, slip.note, slip.at, slip.asked)
-
-    def _path(self, step: str) -> Path:
-        return self.folder / f"{os.path.basename(step)}.json"  # noqa: PTH119 - a step id is no path

@@ -29,6 +29,7 @@ import typer
 
 from cutover.activity import Heartbeat
 from cutover.cli_init import init_command
+from cutover.cli_keep import audit_command, unlock_command
 from cutover.cli_watch import Expected, follow_status, notify_command, watch_command
 from cutover.errors import CutoverError, JournalError, LeaseError, PlanError, StepError
 from cutover.export import export
@@ -219,13 +220,22 @@ def _work(session: Session, heading: Heading, *, adopt: bool, as_json: bool) -> 
 
 
 def _run_plan(session: Session, plan: Plan, heading: Heading, *, adopt: bool, output: Output) -> Result:
-    with stop_on_ctrl_c(output) as stopping, session.journal(plan, adopt=adopt) as journal, output:
+    with (
+        stop_on_ctrl_c(output) as stopping,
+        session.journal(plan, adopt=adopt, say=output.say) as journal,
+        output,
+    ):
         # The providers' packages take seconds to load; no flip should wait for them.
         threading.Thread(target=_warm, name="warm", daemon=True).start()
         context = session.context(output.say, stopping)
         notices = context.environment.cutover.notices
+        told = Notifier(
+            plan, notices, session.journal_path, output.say,
+            program=session.program, home=session.journal_home,
+        )  # fmt: skip
         with (
-            Notifier(plan, notices, session.journal_path, output.say, program=session.program),
+            session.anchoring(journal, output.say),
+            told,
             Heartbeat(context.activity, output.say, lambda: output.last_said),
         ):
             return Runner(plan, journal, context, session.approvals).run(heading)
@@ -251,6 +261,8 @@ def _report_result(session: Session, plan: Plan, result: Result, *, as_json: boo
 app.command("watch")(watch_command)
 app.command("notify")(notify_command)
 app.command("init")(init_command)
+app.command("audit")(audit_command)
+app.command("unlock")(unlock_command)
 
 
 @app.command("status")
@@ -273,7 +285,13 @@ def status_command(
     if follow:
         follow_status(session, as_json=as_json)
         return
-    found = status_of(session.plan(), session.history(), running=session.running(), program=session.program)
+    found = status_of(
+        session.plan(),
+        session.history(),
+        running=session.running(),
+        program=session.program,
+        holder=session.holder(),
+    )
     typer.echo(_json(found) if as_json else render_status(found))
 
 
@@ -336,24 +354,6 @@ def report(
         word = {True: "holds", False: "DOES NOT HOLD", None: "not judged"}[criterion.holds]
         typer.echo(f"  {criterion.title}: {word} ({criterion.evidence})")
     typer.echo(f"{folder / 'report.json'}\n{folder / 'report.html'}")
-
-
-@app.command("audit")
-def audit(context: typer.Context, as_json: Json = False) -> None:
-    """Verify the journal's chain of hashes."""
-    session: Session = context.obj
-    contents = session.contents()
-    if not contents.records:
-        raise JournalError(f"there is no journal at {session.journal_path}")
-    found = {
-        "journal": str(session.journal_path),
-        "records": len(contents.records),
-        "head": contents.head,
-        "epochs": max(record.epoch for record in contents.records),
-        "unfinished_bytes": contents.torn,
-    }
-    text = f"records: {found['records']}, runners: {found['epochs']}, unbroken up to {contents.head}"
-    typer.echo(_json(found) if as_json else text)
 
 
 def _warm() -> None:

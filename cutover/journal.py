@@ -1,8 +1,9 @@
 """The journal: what was intended and what came of it, durable before the next effect.
 
 One JSON object a line. Each record carries its number, the runner's epoch and the hash of the record before
-it, so that a change in the middle shows. A line is written in one call and fsynced before `append` returns.
-A tail without its newline was never reported as written: it is cut off when the journal is opened again.
+it, so that a change in the middle shows. Lines are kept in a file, or in a table for a team
+(dynamodb_journal.py). In a file, a line is written in one call and fsynced before `append` returns; a tail
+without its newline was never reported as written: it is cut off when the journal is opened again.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cutover.clock import Clock
 from cutover.errors import JournalError
@@ -39,7 +41,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a journal's file holds."""
+    """What a journal holds."""
 
     records: tuple[Record, ...]
     size: int
@@ -53,61 +55,125 @@ class Contents:
         return self.records[-1].hash if self.records else FIRST
 
 
-def read_journal(path: Path) -> Contents:
-    """Reads and verifies a journal; changes nothing.
+EMPTY = Contents((), 0, 0)
 
-    Raises:
-        JournalError: it cannot be read, was damaged or edited, or is of a later version.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return Contents((), 0, 0)
-    except OSError as error:
-        raise JournalError(f"the journal {path} cannot be read: {error}") from error
-    whole, _, tail = content.rpartition(b"\n")
-    size = len(content) - len(tail)
-    records: list[Record] = []
-    head = FIRST
-    for line in whole.split(b"\n") if size else []:
-        record = _parse(path, len(records), head, line)
-        records.append(record)
-        head = record.hash
-    if tail and _is_record(path, len(records), head, tail[:-1]):
-        raise JournalError(
-            f"the journal {path} is damaged in record {len(records)}: its last byte is not a newline. "
-            "Keep the file, and restore it from a copy"
-        )
-    return Contents(tuple(records), size, len(tail))
+
+class Home(Protocol):
+    """Where a journal's lines are kept. Its text names it in messages."""
+
+    def read(self, before: Contents = EMPTY) -> Contents:
+        """What it holds, verified; given what it held, only the new is read. Changes nothing.
+
+        Raises:
+            JournalError: it cannot be read, was damaged or edited, or is of a later version.
+        """
+
+    def open(self, contents: Contents) -> None:
+        """Makes it ready to be written behind what it holds; what is torn is cut off. Raises JournalError."""
+
+    def append(self, line: bytes, record: Record) -> None:
+        """Makes a line durable, behind the one before it.
+
+        Raises:
+            OSError: it is not durable; nothing of it is kept, or no more than a torn tail.
+            JournalError: the same, with its own words.
+            LeaseError: the lease is another's by now.
+        """
+
+    def close(self) -> None:
+        """Nothing more is written."""
+
+
+class FileHome:
+    """A file. Implements Home."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = -1
+        self._size = 0
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def read(self, before: Contents = EMPTY) -> Contents:
+        """See Home. A line that is being written right now counts as torn, whatever it holds by now."""
+        try:
+            with self.path.open("rb") as file:
+                if before.records:
+                    file.seek(before.size)
+                content = file.read()
+                shorter = os.fstat(file.fileno()).st_size < before.size
+        except FileNotFoundError:
+            return EMPTY
+        except OSError as error:
+            raise JournalError(f"the journal {self.path} cannot be read: {error}") from error
+        if shorter and before.records:
+            return self.read()
+        whole, _, tail = content.rpartition(b"\n")
+        size = len(content) - len(tail)
+        found = extended(before, whole.split(b"\n") if size else [], str(self))
+        if not before.records and tail and _is_record(str(self), found, tail[:-1]):
+            raise JournalError(
+                f"the journal {self.path} is damaged in record {len(found.records)}: its last byte is not a "
+                "newline. Keep it, and restore it from a copy"
+            )
+        return Contents(found.records, before.size + size, len(tail))
+
+    def open(self, contents: Contents) -> None:
+        """See Home."""
+        try:
+            self._file = _open(self.path)
+            if contents.torn:
+                os.ftruncate(self._file, contents.size)
+                os.fsync(self._file)
+        except OSError as error:
+            raise JournalError(f"the journal {self.path} cannot be opened for writing: {error}") from error
+        self._size = contents.size
+
+    def append(self, line: bytes, record: Record) -> None:  # noqa: ARG002 - Home's signature
+        """See Home."""
+        try:
+            _write(self._file, line)
+        except OSError as error:
+            # best effort: a half-written line is cut off here, or else when the journal is opened again
+            try:
+                os.ftruncate(self._file, self._size)
+            except OSError as another:
+                raise OSError(f"{error}; and its end could not be cut off: {another}") from error
+            raise
+        self._size += len(line)
+
+    def close(self) -> None:
+        """See Home."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def read_journal(path: Path) -> Contents:
+    """Reads and verifies a journal's file; changes nothing. Raises JournalError, see Home."""
+    return FileHome(path).read()
 
 
 def read_further(path: Path, before: Contents) -> Contents:
-    """What a journal holds now, given what it held: for whoever follows it, since only the new is read.
-
-    A line that is being written right now counts as unfinished. Raises JournalError; see read_journal.
-    """
-    try:
-        with path.open("rb") as file:
-            file.seek(before.size)
-            content = file.read()
-            shorter = file.tell() < before.size or os.fstat(file.fileno()).st_size < before.size
-    except FileNotFoundError:
-        return Contents((), 0, 0)
-    except OSError as error:
-        raise JournalError(f"the journal {path} cannot be read: {error}") from error
-    if shorter:
-        return read_journal(path)
-    whole, _, tail = content.rpartition(b"\n")
-    records: list[Record] = []
-    head = before.head
-    for line in whole.split(b"\n") if whole else []:
-        records.append(_parse(path, len(before.records) + len(records), head, line))
-        head = records[-1].hash
-    return Contents((*before.records, *records), before.size + len(content) - len(tail), len(tail))
+    """What a journal's file holds now, given what it held: only the new is read. Raises JournalError."""
+    return FileHome(path).read(before)
 
 
-def _parse(path: Path, number: int, head: str, line: bytes) -> Record:
-    place = f"the journal {path} is damaged in record {number}"
+def extended(before: Contents, lines: Iterable[bytes], place: str) -> Contents:
+    """Contents with further lines, verified. Raises JournalError."""
+    records, head = list(before.records), before.head
+    size = before.size
+    for line in lines:
+        record = _parse(place, len(records), head, line)
+        records.append(record)
+        head = record.hash
+        size += len(line) + 1
+    return Contents(tuple(records), size, 0)
+
+
+def _parse(journal: str, number: int, head: str, line: bytes) -> Record:
+    place = f"the journal {journal} is damaged in record {number}"
     try:
         fields = json.loads(line)
         found = fields.pop("hash")
@@ -121,28 +187,24 @@ def _parse(path: Path, number: int, head: str, line: bytes) -> Record:
             hash=found,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise JournalError(
-            f"{place}: not a record ({error}). Keep the file, and restore it from a copy"
-        ) from error
+        raise JournalError(f"{place}: not a record ({error}). Keep it, and restore it from a copy") from error
     if found != _hash(fields) or _line(fields, found) != line + b"\n":
-        raise JournalError(
-            f"{place}: its hash does not fit its content. Keep the file, and restore it from a copy"
-        )
+        raise JournalError(f"{place}: its hash does not fit its content. Keep it, and restore it from a copy")
     if fields.get("v") != SCHEMA:
         raise JournalError(
-            f"the journal {path}, record {number}, has version {fields.get('v')!r}; this program reads "
+            f"the journal {journal}, record {number}, has version {fields.get('v')!r}; this program reads "
             f"version {SCHEMA}. Use the program that wrote it"
         )
     if record.number != number or record.previous != head:
         raise JournalError(
-            f"{place}: it does not follow the record before it. Keep the file, and restore it from a copy"
+            f"{place}: it does not follow the record before it. Keep it, and restore it from a copy"
         )
     return record
 
 
-def _is_record(path: Path, number: int, head: str, line: bytes) -> bool:
+def _is_record(journal: str, before: Contents, line: bytes) -> bool:
     try:
-        _parse(path, number, head, line)
+        _parse(journal, len(before.records), before.head, line)
     except JournalError:
         return False
     return True
@@ -163,29 +225,34 @@ def _canonical(fields: dict[str, Any]) -> bytes:
 class Journal:
     """An open journal, for the one runner that holds the lease."""
 
-    def __init__(self, path: Path, epoch: int, clock: Clock) -> None:
+    def __init__(
+        self, home: Path | Home, epoch: int, clock: Clock, ensure: Callable[[], None] = lambda: None
+    ) -> None:
         """Opens or creates it; a torn tail is cut off and the cut recorded.
 
+        Args:
+            home: where it is kept; a path is a file's.
+            epoch: the runner's.
+            ensure: asked before each record; it raises LeaseError where the lease was lost.
+
         Raises:
-            JournalError: see read_journal; or the file cannot be opened or repaired.
+            JournalError: see Home; or it cannot be opened or repaired.
         """
-        self.path = path
+        self.home: Home = FileHome(home) if isinstance(home, Path) else home
         self.epoch = epoch
         self._clock = clock
+        self._ensure = ensure
         self._failed: str | None = None
-        contents = read_journal(path)
+        contents = self.home.read()
         self._records = list(contents.records)
-        self._size = contents.size
         self._head = contents.head
-        try:
-            self._file = _open(path)
-            if contents.torn:
-                os.ftruncate(self._file, contents.size)
-                os.fsync(self._file)
-        except OSError as error:
-            raise JournalError(f"the journal {path} cannot be opened for writing: {error}") from error
+        self.home.open(contents)
         if contents.torn:
             self.append("repaired", {"bytes": contents.torn})
+
+    def ensure(self) -> None:
+        """Asked before each effect. Raises LeaseError where the lease was lost."""
+        self._ensure()
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -197,10 +264,12 @@ class Journal:
 
         Raises:
             JournalError: it could not be made durable. No effect may follow; the journal takes no more.
+            LeaseError: the lease was lost.
         """
+        self._ensure()
         if self._failed:
             raise JournalError(
-                f"the journal {self.path} takes no more records since it failed: {self._failed}"
+                f"the journal {self.home} takes no more records since it failed: {self._failed}"
             )
         fields = {
             "v": SCHEMA,
@@ -215,30 +284,24 @@ class Journal:
             line = _line(fields, _hash(fields))
         except (TypeError, ValueError) as error:
             raise JournalError(f"a {kind!r} record holds what is not JSON: {error}") from error
+        record = _parse(str(self.home), len(self._records), self._head, line[:-1])
         try:
-            _write(self._file, line)
+            self.home.append(line, record)
         except OSError as error:
             self._failed = str(error)
-            self._cut()
             raise JournalError(
-                f"the journal {self.path} could not be made durable ({error}): nothing was begun after it"
+                f"the journal {self.home} could not be made durable ({error}): nothing was begun after it"
             ) from error
-        record = _parse(self.path, len(self._records), self._head, line[:-1])
+        except JournalError as error:
+            self._failed = str(error)
+            raise
         self._records.append(record)
         self._head = record.hash
-        self._size += len(line)
         return record
 
-    def _cut(self) -> None:
-        """Best effort: a half-written line is cut off here, or else when the journal is opened again."""
-        try:
-            os.ftruncate(self._file, self._size)
-        except OSError as error:
-            self._failed = f"{self._failed}; and its end could not be cut off: {error}"
-
     def close(self) -> None:
-        """Closes the file."""
-        os.close(self._file)
+        """Nothing more is written."""
+        self.home.close()
 
 
 def _open(path: Path) -> int:

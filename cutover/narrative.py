@@ -19,6 +19,10 @@ def tell(record: Record, owners: dict[str, str]) -> str:
             text = f"the changed plan was adopted: {data['plan_hash'][:12]}"
         case "repaired":
             text = "an unfinished record of a runner that was killed was cut off"
+        case "unlocked":
+            lost = data["lost"]
+            runner = f"process {lost['pid']} on {lost['host']}"
+            text = f"the lease was taken from {runner}, which is lost, by {data['by']}: {data['note']}"
         case "started":
             text = _started(record)
         case "intent":

@@ -21,6 +21,7 @@ from cutover.errors import (
 )
 from cutover.history import BACK, FORWARD, OPERATOR, Heading, History, add, fold
 from cutover.journal import Journal
+from cutover.leased import only_while_held
 from cutover.plan import Plan, Step, Undo
 from cutover.ports import Approval
 
@@ -53,6 +54,7 @@ class Runner:
         )
         context.approval = self._approval
         context.remind = lambda step, seconds: self._write("reminder", step=step, seconds=round(seconds))
+        only_while_held(context, journal.ensure)
         self._beside: tuple[tuple[Companion, str], Callable[[], None]] | None = None
         """What is kept going beside the steps, and how it is ended."""
 

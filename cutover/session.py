@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cutover.actions.base import NO_CHANGE
 from cutover.actions.flip_stack import FlipStack
@@ -18,13 +19,18 @@ from cutover.clock import Clock, SystemClock
 from cutover.context import Context
 from cutover.errors import PlanError, StepError
 from cutover.history import History, Status, fold
-from cutover.journal import Contents, Journal, read_journal
-from cutover.lease import Lease, LocalLease
+from cutover.homes import Homes, LocalHomes, TeamHomes
+from cutover.journal import Contents, Home, Journal
+from cutover.lease import Holder, Lease
 from cutover.owner_status import find_owner, owner_status
 from cutover.plan import Plan, check_plan
 from cutover.plans import build_plan
 from cutover.ports import Approval, KeyStore
 from stacks.settings import AnyEnvironment, Environment, load_any_environment
+from stacks.settings.cutover import JournalSettings, LocalJournalSettings, TableJournalSettings
+
+if TYPE_CHECKING:
+    from cutover.anchors import AnchorBucket
 
 FOLDER = ".cutover"
 DEFAULT_ENVIRONMENT, DEFAULT_PLAN = "prod", "boss-corestone"
@@ -70,7 +76,7 @@ class Session:
 
     @property
     def journal_path(self) -> Path:
-        """This plan's journal."""
+        """This plan's journal, where it is a file."""
         return self.folder / f"{self.environment_name}.{self.plan_name}.jsonl"
 
     @property
@@ -85,13 +91,37 @@ class Session:
 
     @property
     def lease_path(self) -> Path:
-        """One lease for all plans of an environment."""
+        """One lease for all plans of an environment, where it is a file."""
         return self.folder / f"{self.environment_name}.lease"
+
+    @cached_property
+    def homes(self) -> Homes:
+        """Where journal, lease and approvals are kept, as the settings say; without any, in local files.
+
+        Raises:
+            SettingsError: the settings cannot be read.
+            JournalError: see TeamHomes.
+        """
+        journal = self._journal_settings()
+        if isinstance(journal, TableJournalSettings):
+            return TeamHomes(journal, self.environment_name, self.plan_name, self.journal_path)
+        approvals = self.folder / "approvals" / f"{self.environment_name}.{self.plan_name}"
+        return LocalHomes(self.journal_path, self.lease_path, approvals, self.clock)
+
+    def _journal_settings(self) -> JournalSettings:
+        if not (self.project / f"Pulumi.{self.environment_name}.yaml").exists():
+            return LocalJournalSettings()
+        return self.environment().cutover.journal
+
+    @property
+    def journal_home(self) -> Home:
+        """Where this plan's journal is kept, to be read. Raises SettingsError, JournalError."""
+        return self.homes.journal()
 
     @property
     def approvals(self) -> Approvals:
         """Where approvals are left for the runner."""
-        return Approvals(self.folder / "approvals" / f"{self.environment_name}.{self.plan_name}", self.clock)
+        return Approvals(self.homes.slips(), self.clock)
 
     def environment(self) -> AnyEnvironment:
         """Raises SettingsError."""
@@ -106,7 +136,7 @@ class Session:
 
     def contents(self) -> Contents:
         """The journal as it stands, read only. Raises JournalError."""
-        return read_journal(self.journal_path)
+        return self.journal_home.read()
 
     def history(self) -> History:
         """See fold. Raises JournalError."""
@@ -114,11 +144,12 @@ class Session:
 
     def running(self) -> bool:
         """Whether a runner is at work."""
-        return self.lease().held()
+        return self.looking.held()
 
-    def lease(self, last_epoch: int = 0) -> Lease:
-        """The environment's lease; `last_epoch`: the highest that the journal knows."""
-        return LocalLease(self.lease_path, self.clock, last_epoch)
+    @cached_property
+    def looking(self) -> Lease:
+        """The environment's lease, to be looked at: who is silent is known to whoever has looked for long."""
+        return self.homes.lease()
 
     def approve(self, plan: Plan, step: str, by: str, note: str, asked: str | None = None) -> Approval:
         """Leaves a person's word for the runner. `asked`: the digest of what they were shown.
@@ -160,7 +191,9 @@ class Session:
         )
 
     @contextmanager
-    def journal(self, plan: Plan, *, adopt: bool = False) -> Iterator[Journal]:
+    def journal(
+        self, plan: Plan, *, adopt: bool = False, say: Callable[[str], None] = lambda _: None
+    ) -> Iterator[Journal]:
         """The journal, open for writing, under the lease.
 
         Raises:
@@ -168,12 +201,56 @@ class Session:
             JournalError: see Journal.
             PlanError: the journal was written for another plan and `adopt` is false.
         """
-        before = self.contents()
-        last = max((record.epoch for record in before.records), default=0)
-        with self.lease(last) as lease:
-            journal = Journal(self.journal_path, lease.epoch, self.clock)
+        with self._under_lease(say) as journal:
+            _open(journal, plan, adopt=adopt)
+            yield journal
+
+    def unlock(self, holder_id: str, by: str, note: str, say: Callable[[str], None]) -> Holder:
+        """Takes the lease from a lost holder, and writes down who did so.
+
+        Raises:
+            LeaseError: see Lease.unlock.
+            JournalError: see Journal.
+            PlanError: the name or the note is missing.
+        """
+        if not by.strip() or not note.strip():
+            raise PlanError("unlocking needs a name (--as) and a note (--note)")
+        before = self.homes.lease(say=say).unlock(holder_id)
+        with self._under_lease(say) as journal:
+            lost = {"id": before.id, "pid": before.pid, "host": before.host, "since": before.since}
+            journal.append("unlocked", {"lost": lost, "by": by.strip(), "note": note.strip()})
+        return before
+
+    def holder(self) -> Holder | None:
+        """Who holds the lease, as far as it is known. Raises LeaseError."""
+        return self.looking.last() if self.running() else None
+
+    def anchors(self) -> AnchorBucket | None:
+        """Where the journal's hashes are kept besides, if anywhere. Raises SettingsError, JournalError."""
+        settings = self._journal_settings().anchor
+        if settings is None:
+            return None
+        from cutover.anchors import AnchorBucket  # noqa: PLC0415 - boto3 takes its time
+
+        return AnchorBucket(settings, f"{self.environment_name}.{self.plan_name}")
+
+    def anchoring(self, journal: Journal, say: Callable[[str], None]) -> AbstractContextManager[object]:
+        """Keeps the journal's hashes there while it is written. Raises SettingsError, JournalError."""
+        bucket = self.anchors()
+        if bucket is None:
+            return nullcontext()
+        from cutover.anchors import Anchoring  # noqa: PLC0415 - boto3 takes its time
+
+        return Anchoring(journal, bucket, say)
+
+    @contextmanager
+    def _under_lease(self, say: Callable[[str], None]) -> Iterator[Journal]:
+        last = max((record.epoch for record in self.contents().records), default=0)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self.homes.lease(last, say) as lease:
+            home = self.homes.journal(lambda: lease.holder)
+            journal = Journal(home, lease.epoch, self.clock, lease.ensure)
             try:
-                _open(journal, plan, adopt=adopt)
                 yield journal
             finally:
                 journal.close()
@@ -249,7 +326,7 @@ def _open(journal: Journal, plan: Plan, *, adopt: bool) -> None:
         return
     if (history.plan, history.environment) != (plan.id, plan.environment):
         raise PlanError(
-            f"the journal {journal.path} belongs to plan {history.plan} of {history.environment}, not to "
+            f"the journal {journal.home} belongs to plan {history.plan} of {history.environment}, not to "
             f"{plan.id} of {plan.environment}"
         )
     if history.plan_hash == plan.hash:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from cutover.history import BACK, OPERATOR, History, Status
+from cutover.lease import Holder
 from cutover.plan import Plan
 
 
-def status_of(plan: Plan, history: History, *, running: bool, program: str = "cutover") -> dict[str, Any]:
+def status_of(
+    plan: Plan, history: History, *, running: bool, program: str = "cutover", holder: Holder | None = None
+) -> dict[str, Any]:
     """The status as JSON. `next` is the command that goes on from here.
 
-    `program`: how the command line was called, with the options that say where and what.
+    `program`: how the command line was called, with the options that say where and what. `holder`: the runner
+    that is at work.
     """
     steps = [
         {
@@ -40,6 +45,7 @@ def status_of(plan: Plan, history: History, *, running: bool, program: str = "cu
         "plan_changed": history.plan_hash not in ("", plan.hash),
         "environment": plan.environment,
         "running": running,
+        "holder": asdict(holder) if holder else None,
         "heading": None if heading is None else {"direction": heading.direction, "until": heading.until},
         "outcome": history.outcome,
         "reason": history.reason,
@@ -89,7 +95,9 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"plan {found['plan']} of {found['environment']}, hash {found['plan_hash'][:12]}"
     if found["plan_changed"]:
         yield "the plan or its settings have changed since it was begun"
-    yield "a runner is at work" if found["running"] else "no runner is at work"
+    holder = found.get("holder")
+    who = f": process {holder['pid']} on {holder['host']}, lease {holder['id']}" if holder else ""
+    yield f"a runner is at work{who}" if found["running"] else "no runner is at work"
     if found["outcome"]:
         yield f"the last run: {found['outcome']}{f' ({reason})' if (reason := found['reason']) else ''}"
     for stage in found["stages"]:

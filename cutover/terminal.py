@@ -15,7 +15,7 @@ from rich.text import Text
 from cutover.actions.database import SwitchDatabase
 from cutover.errors import JournalError
 from cutover.history import Status, fold
-from cutover.journal import Contents, read_further
+from cutover.journal import Contents
 from cutover.measure.series import SeriesFile
 from cutover.narrative import owners_of, tell
 from cutover.plan import Plan
@@ -72,7 +72,7 @@ class RunView:
     def __call__(self) -> RenderableType | None:
         """What is to be seen now; None: what was seen last, as nothing may take time from a switch."""
         try:
-            self._contents = read_further(self._session.journal_path, self._contents)
+            self._contents = self._session.journal_home.read(self._contents)
         except JournalError:
             return None  # the runner says it, and ends
         history = fold(self._contents.records)
@@ -88,7 +88,7 @@ def _moments(session: Session, plan: Plan) -> Iterator[tuple[Contents, dict[str,
     contents = Contents((), 0, 0)
     while True:
         running = session.running()
-        contents = read_further(session.journal_path, contents)
+        contents = session.journal_home.read(contents)
         running = running or session.running()
         last = contents.records[-1] if contents.records else None
         yield (

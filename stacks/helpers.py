@@ -97,6 +97,7 @@ class Helpers:
         bucket, key = state_backend(self._environment.runner)
         resources = Resources(
             **arns,
+            anchors=self._environment.cutover.journal.anchor,
             state_bucket=bucket,
             state_key=key,
             replication_prefix=self._environment.name,

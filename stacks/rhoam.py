@@ -201,6 +201,7 @@ def _workspace(
         opts=opts,
     )
     journal = Journal(name, protected=environment.protected, opts=opts)
+    anchors = environment.cutover.journal.anchor
     arns = pulumi.Output.all(
         journal=journal.arn,
         journal_key=journal.key_arn,
@@ -213,8 +214,10 @@ def _workspace(
     roles = RunnerRoles(
         name,
         phases={
-            "preflight": arns.apply(lambda found: looking_statements(found["journal"], found["journal_key"])),
-            "conversion": arns.apply(lambda found: conversion_statements(**found)),
+            "preflight": arns.apply(
+                lambda found: looking_statements(found["journal"], found["journal_key"], anchors)
+            ),
+            "conversion": arns.apply(lambda found: conversion_statements(**found, anchors=anchors)),
         },
         workspace_role=workspace.role_arn,
         operators=operators(environment.runner),

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from components.policies import Statement
+from stacks.runner_journal import journal_statements
+from stacks.settings.cutover import AnchorSettings
 
 DESTINATION = "destination"
 """The phase that works in the destination's account."""
 
 
-def looking_statements(journal: str, journal_key: str) -> list[Statement]:
+def looking_statements(journal: str, journal_key: str, anchors: AnchorSettings | None) -> list[Statement]:
     """Looks at what there is; describing takes `*` in these services."""
     return [
         _allow(
@@ -22,8 +24,7 @@ def looking_statements(journal: str, journal_key: str) -> list[Statement]:
                 "rds:DescribeDBInstances",
             ]
         ),
-        _allow(["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query"], journal),
-        _allow(["kms:Decrypt"], journal_key),
+        *journal_statements(journal, journal_key, anchors, write=False),
     ]
 
 
@@ -31,6 +32,7 @@ def conversion_statements(
     *,
     journal: str,
     journal_key: str,
+    anchors: AnchorSettings | None,
     bucket: str,
     bucket_key: str,
     customers_bucket: str,
@@ -44,9 +46,8 @@ def conversion_statements(
     place, _, instance = database.rpartition(":db:")
     customers = f"arn:aws:s3:::{customers_bucket}"
     return [
-        _allow(["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], journal),
-        _allow(["dynamodb:UpdateItem"], journal),
-        _allow(["kms:Decrypt", "kms:GenerateDataKey"], [journal_key, bucket_key]),
+        *journal_statements(journal, journal_key, anchors, write=True),
+        _allow(["kms:Decrypt", "kms:GenerateDataKey"], bucket_key),
         _allow(["s3:ListBucket"], bucket),
         _allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], f"{bucket}/*"),
         _allow(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.policies import Statement
+from stacks.runner_journal import journal_statements
+from stacks.settings.cutover import AnchorSettings
 
 PHASES = ("preflight", "services", "database")
 """Looking, moving the services (the first document's phase 1), and switching the database (its phase 2)."""
@@ -17,6 +19,8 @@ class Resources:
     cluster: str
     journal: str
     journal_key: str
+    anchors: AnchorSettings | None
+    """Where the journal's hashes are kept besides."""
     state_bucket: str | None
     """Its name."""
     state_key: str | None
@@ -42,10 +46,14 @@ def statements(phase: str, resources: Resources) -> list[Statement]:
         case "preflight":
             return [*_looking(resources), *_state(resources, write=False)]
         case "services":
-            return [*_journal(resources), *_state(resources, write=True), *_cluster(resources)]
+            return [
+                *journal_statements(resources.journal, resources.journal_key, resources.anchors, write=True),
+                *_state(resources, write=True),
+                *_cluster(resources),
+            ]
         case "database":
             return [
-                *_journal(resources),
+                *journal_statements(resources.journal, resources.journal_key, resources.anchors, write=True),
                 *_state(resources, write=True),
                 *_cluster(resources),
                 *_replication(resources),
@@ -87,26 +95,13 @@ def _looking(resources: Resources) -> list[Statement]:
                 "rds:DescribeDBParameters",
             ]
         ),
-        _allow(["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query"], resources.journal),
-        _allow(["kms:Decrypt"], resources.journal_key),
+        *journal_statements(resources.journal, resources.journal_key, resources.anchors, write=False),
     ]
 
 
 def _cluster(resources: Resources) -> list[Statement]:
     """What a token for the Kubernetes API takes; its rights there are an access entry's."""
     return [_allow(["eks:DescribeCluster"], resources.cluster)]
-
-
-def _journal(resources: Resources) -> list[Statement]:
-    """Items are added, and the lease is renewed on its condition; nothing is ever deleted."""
-    return [
-        _allow(
-            ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"],
-            resources.journal,
-        ),
-        _allow(["dynamodb:UpdateItem"], resources.journal),
-        _allow(["kms:Decrypt", "kms:GenerateDataKey"], resources.journal_key),
-    ]
 
 
 def _state(resources: Resources, *, write: bool) -> list[Statement]:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from cutover.errors import CutoverError
-from cutover.journal import Contents, read_further
+from cutover.journal import Contents, FileHome, Home
 from cutover.notices.happenings import Happening, Teller
 from cutover.notices.send import SendError, name, send
 from cutover.plan import Plan
@@ -44,14 +44,17 @@ class Notifier:
         say: Callable[[str], None],
         *,
         program: str = "cutover",
+        home: Home | None = None,
         send_one: Callable[[Notice, Happening], None] = lambda notice, item: send(notice, item, os.environ),
     ) -> None:
+        """`journal`: its path, beside which is kept who was told; `home`: where it is, if not there."""
         self._closing = threading.Event()
         self._channels = [
             _Channel(
                 notice=notice,
                 teller=Teller(plan, program),
                 journal=journal,
+                home=home or FileHome(journal),
                 say=say,
                 send_one=send_one,
                 closing=self._closing,
@@ -82,6 +85,7 @@ class _Channel(threading.Thread):
         notice: Notice,
         teller: Teller,
         journal: Path,
+        home: Home,
         say: Callable[[str], None],
         send_one: Callable[[Notice, Happening], None],
         closing: threading.Event,
@@ -89,7 +93,7 @@ class _Channel(threading.Thread):
         super().__init__(name=f"notices {notice.kind}", daemon=True)
         self._notice = notice
         self._teller = teller
-        self._journal = journal
+        self._home = home
         self._say = say
         self._send = send_one
         self._closing = closing
@@ -114,7 +118,7 @@ class _Channel(threading.Thread):
 
     def _look(self) -> Contents:
         try:
-            self._contents = read_further(self._journal, self._contents)
+            self._contents = self._home.read(self._contents)
         except CutoverError:
             return self._contents  # the runner says so itself
         return self._contents

@@ -84,7 +84,7 @@ class Deeds:
         """As by one Ctrl-C."""
         if not self._session.running():
             return
-        pid = self._session.lease().holder_here()
+        pid = self._session.looking.holder_here()
         if pid is None:
             raise PlanError("the runner is not one of this machine, or another user's: stop it with Ctrl-C")
         self._say("waiting until the runner has stopped at a safe point")

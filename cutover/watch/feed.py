@@ -15,7 +15,7 @@ from typing import Any
 
 from cutover.errors import CutoverError, JournalError
 from cutover.history import History, add, fold
-from cutover.journal import Contents, read_further, read_journal
+from cutover.journal import Contents
 from cutover.measure.metrics import text, values
 from cutover.narrative import owners_of
 from cutover.plan import Plan
@@ -134,15 +134,15 @@ class Feed:
             return text(values(self.plan, self._history, self._moment.head))
 
     def _read(self) -> Contents:
-        before, path = self._moment.contents, self._session.journal_path
+        before, home = self._moment.contents, self._session.journal_home
         try:
-            found = read_further(path, before)
+            found = home.read(before)
         except CutoverError:
             if not before.records:
                 raise
-            found = read_journal(path)  # another journal lies there now
+            found = home.read()  # another journal lies there now
         if before.records and not found.records:
-            raise JournalError(f"the journal {path} is gone; what is shown is what it held last")
+            raise JournalError(f"the journal {home} is gone; what is shown is what it held last")
         return found
 
     def _fold(self, contents: Contents) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from components.settings.base import HostName, Model
 from stacks.settings.notices import Notice
 
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="an AWS region")]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Milliseconds = Annotated[float, Field(gt=0, le=3_600_000)]
 
@@ -66,6 +67,40 @@ class DeadlineSettings(Model):
         return self
 
 
+class AnchorSettings(Model):
+    """Where the journal's last hash is kept besides, so that a journal that was cut or rewritten is found."""
+
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    """A bucket with object lock and a default retention, best of another account."""
+    region: Region
+    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]+/)*$")] = ""
+    """What the objects' names begin with; empty, or ending in `/`."""
+
+
+class LocalJournalSettings(Model):
+    """A file in the project's folder, for runners on one machine."""
+
+    kind: Literal["local"] = "local"
+    anchor: AnchorSettings | None = None
+    """None: the journal's hash is kept nowhere else."""
+
+
+class TableJournalSettings(Model):
+    """A table of DynamoDB, for a team: journal, lease and approvals."""
+
+    kind: Literal["dynamodb"]
+    table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{3,255}$")]
+    """As the landing zone's output `journal_table` says."""
+    region: Region
+    lease_seconds: Annotated[float, Field(ge=10, le=600)] = 30
+    """After so long without a sign of life, a runner counts as lost and another may go on."""
+    anchor: AnchorSettings | None = None
+    """None: the journal's hash is kept nowhere else."""
+
+
+JournalSettings = Annotated[LocalJournalSettings | TableJournalSettings, Field(discriminator="kind")]
+
+
 class CutoverSettings(Model):
     """Thresholds, waits and deadlines of the cutover."""
 
@@ -85,3 +120,5 @@ class CutoverSettings(Model):
     deadlines: DeadlineSettings = DeadlineSettings()
     notices: tuple[Notice, ...] = ()
     """Who is told while it runs."""
+    journal: JournalSettings = LocalJournalSettings()
+    """Where the journal, the lease and approvals are kept."""

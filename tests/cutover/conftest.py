@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cutover import cli
+from cutover.clock import SystemClock
+from cutover.context import Context
 from cutover.plan import Plan
 from cutover.plans import build_plan
+from cutover.session import Session
 from stacks.settings import Environment
+from tests.cutover.command import Cutover
 from tests.cutover.world import SOURCE_ADDRESS, World
 
 ROOT = Path(__file__).parents[2]
@@ -61,3 +67,27 @@ def world(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv(administrator.user_env, "root")
     monkeypatch.setenv(administrator.password_env, "canary-password")
     return World(environment)
+
+
+@pytest.fixture
+def project(tmp_path: Path, settings: Mapping[str, Any]) -> Path:
+    """A project's folder with its settings."""
+    config = {"config": {"landfall:environment": dict(settings)}}
+    (tmp_path / "Pulumi.prod.yaml").write_text(yaml.safe_dump(config))
+    return tmp_path
+
+
+@pytest.fixture
+def cutover(
+    project: Path, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Cutover:
+    def context(session: Session, say: Any, stopping: Any) -> Context:
+        made = world.context(stopping)
+        made.say = say
+        return made
+
+    monkeypatch.setattr(Session, "context", context)
+    monkeypatch.setattr(Session, "approvals", world)
+    monkeypatch.setattr(cli, "_warm", lambda: None)
+    monkeypatch.setattr(SystemClock, "sleep", lambda *_: None)
+    return Cutover(project, world, capsys)

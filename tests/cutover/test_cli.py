@@ -8,14 +8,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from cutover import cli
 from cutover.clock import SystemClock
 from cutover.context import Context
 from cutover.errors import StepError
@@ -25,65 +23,11 @@ from cutover.lease import LocalLease
 from cutover.plan import Plan
 from cutover.session import Session
 from stacks.settings import Environment
+from tests.cutover.command import Cutover
 from tests.cutover.driver import drive
 from tests.cutover.world import DOMAIN, SOURCE_ADDRESS, TARGET_ADDRESS, World
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def project(tmp_path: Path, settings: Mapping[str, Any]) -> Path:
-    """A project's folder with its settings."""
-    config = {"config": {"landfall:environment": dict(settings)}}
-    (tmp_path / "Pulumi.prod.yaml").write_text(yaml.safe_dump(config))
-    return tmp_path
-
-
-class Call:
-    """How a command ended."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Cutover:
-    """Calls the command line in this process, in a world in memory."""
-
-    def __init__(self, project: Path, world: World, capsys: pytest.CaptureFixture[str]) -> None:
-        self.project, self.world, self._capsys = project, world, capsys
-
-    def __call__(self, *arguments: str) -> Call:
-        before = sys.argv
-        sys.argv = ["cutover", "--project", str(self.project), *arguments]
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        finally:
-            sys.argv = before
-        captured = self._capsys.readouterr()
-        return Call(code, captured.out, captured.err)
-
-
-@pytest.fixture
-def cutover(
-    project: Path, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Cutover:
-    def context(session: Session, say: Any, stopping: Any) -> Context:
-        made = world.context(stopping)
-        made.say = say
-        return made
-
-    monkeypatch.setattr(Session, "context", context)
-    monkeypatch.setattr(Session, "approvals", world)
-    monkeypatch.setattr(cli, "_warm", lambda: None)
-    monkeypatch.setattr(SystemClock, "sleep", lambda *_: None)
-    return Cutover(project, world, capsys)
 
 
 def test_help_lists_every_command_and_exit_code(cutover: Cutover) -> None:

@@ -22,6 +22,7 @@ WITHOUT_RESOURCE = ("Describe", "GetMetricData")
 RESOURCES = Resources(
     cluster="arn:cluster",
     journal="arn:journal",
+    anchors=None,
     journal_key="arn:journal-key",
     state_bucket="state",
     state_key="arn:state-key",

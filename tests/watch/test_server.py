@@ -110,7 +110,7 @@ def test_a_forged_request_changes_nothing(
     puppet.open(plan)
     puppet.wait_for("s1-3", ASKED)
     assert ask(page, "POST", "/approve", approval(), **headers)[0] == code
-    assert not session.approvals.folder.exists()
+    assert not (session.folder / "approvals").exists()
     assert ask(page, "POST", "/approve", approval())[0] == 200
     assert session.approvals.take("s1-3", ASKED, plan.hash, 0) is not None
 
@@ -140,7 +140,7 @@ def test_an_approval_that_does_not_fit_is_refused(
     code, _, body = ask(page, "POST", "/approve", approval(**changed))
     assert code == 409
     assert says in json.loads(body)["error"]
-    assert not session.approvals.folder.exists()
+    assert not (session.folder / "approvals").exists()
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"x" * 20_000, b"\xff"])
