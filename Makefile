@@ -1,6 +1,6 @@
 # `make rehearse` and `make test` set up whatever they need; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse bench-switch bench-verify bench-watch lab lab-down estate preview test check docs lock
+.PHONY: help setup rehearse bench-switch bench-verify bench-watch soak lab lab-down estate preview test check docs lock
 
 PYTHON3 ?= python3
 # The setup prints its progress on stderr and the virtual environment's python on stdout.
@@ -23,6 +23,9 @@ bench-verify: ## rows a second of the verification beside other tools: out/bench
 
 bench-watch: ## whether 20 open pages of `cutover watch` cost the switch anything: out/bench/watch.json
 	@$(PYTHON) -m lab bench-watch
+
+soak: ## switches there and back while everybody writes, each write looked up: out/soak/report.json; DURATION= RATE= SEED= WRITES=
+	@$(PYTHON) -m lab soak
 
 lab: ## a lab that stays, to be worked with by hand; WATCH=port
 	@$(PYTHON) -m lab up

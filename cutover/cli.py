@@ -18,6 +18,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -34,6 +35,7 @@ from cutover.cli_watch import Expected, follow_status, notify_command, watch_com
 from cutover.errors import CutoverError, JournalError, LeaseError, PlanError, StepError
 from cutover.export import export
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
+from cutover.masking import VARIABLES, keep_variables_secret, masked
 from cutover.notices.notifier import Notifier
 from cutover.output import Output, stop_on_ctrl_c
 from cutover.owner_status import render_owner
@@ -47,7 +49,7 @@ from cutover.terminal import RunView
 from cutover.times import expected_times, said_by
 from stacks.settings import SettingsError
 
-BAD_INPUT, HALTED, UNDONE, BUSY, STOPPED, AT_ONCE = 3, 4, 5, 6, 7, 130
+DEFECT, BAD_INPUT, HALTED, UNDONE, BUSY, STOPPED, AT_ONCE = 1, 3, 4, 5, 6, 7, 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,9 +68,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 def _version(value: bool) -> None:
     if value:
         try:
-            typer.echo(metadata.version("landfall"))
+            _echo(metadata.version("landfall"))
         except metadata.PackageNotFoundError:
-            typer.echo("0.1.0")
+            _echo("0.1.0")
         raise typer.Exit
 
 
@@ -92,7 +94,7 @@ def options(
 def plan_show(context: typer.Context, as_json: Json = False) -> None:
     """Print the plan as a runbook."""
     plan = context.obj.plan()
-    typer.echo(
+    _echo(
         _json({"hash": plan.hash, "plan": specification(plan)}) if as_json else markdown(plan, said_by(plan))
     )
 
@@ -105,7 +107,7 @@ def plan_check(context: typer.Context, as_json: Json = False) -> None:
     text = (
         f"plan {plan.id} is sound: {len(plan.stages)} stages, {len(plan.steps)} steps, hash {plan.hash[:12]}"
     )
-    typer.echo(_json(found) if as_json else text)
+    _echo(_json(found) if as_json else text)
 
 
 @plan_app.command("export")
@@ -124,7 +126,7 @@ def plan_export(
     plan = session.plan()
     times = expected_times(plan, expected, session.project / "out" / plan.id / "report.json")
     files = export(plan, output, formats or ["md", "html", "json"], times)
-    typer.echo(_json([str(path) for path in files]) if as_json else "\n".join(map(str, files)))
+    _echo(_json([str(path) for path in files]) if as_json else "\n".join(map(str, files)))
 
 
 @app.command("preflight")
@@ -135,7 +137,7 @@ def preflight_command(context: typer.Context, as_json: Json = False) -> None:
     output = Output(as_json=as_json)
     with stop_on_ctrl_c(output) as stopping, output:
         found = preflight(session.context(output.say, stopping), plan)
-    typer.echo(_json(found) if as_json else "preflight: everything holds")
+    _echo(_json(found) if as_json else "preflight: everything holds")
 
 
 @app.command("preview")
@@ -147,11 +149,11 @@ def preview_command(context: typer.Context, as_json: Json = False) -> None:
     with stop_on_ctrl_c(output) as stopping, output:
         found = preview(session.context(output.say, stopping), plan)
     if as_json:
-        typer.echo(_json([{"step": step, "changes": list(lines)} for step, lines in found]))
+        _echo(_json([{"step": step, "changes": list(lines)} for step, lines in found]))
     for step, lines in [] if as_json else found:
-        typer.echo(step)
+        _echo(step)
         for line in lines:
-            typer.echo(f"    {line}")
+            _echo(f"    {line}")
     if any(line.startswith("REFUSED") for _, lines in found for line in lines):
         raise typer.Exit(HALTED)
 
@@ -166,14 +168,14 @@ def verify_command(context: typer.Context, as_json: Json = False) -> None:
     with stop_on_ctrl_c(output) as stopping, output:
         found = dict(session.context(output.say, stopping).move().verify(output.say))
     if as_json:
-        typer.echo(_json(found))
+        _echo(_json(found))
     else:
-        typer.echo(
+        _echo(
             f"{found['tables']} tables, {found['rows']:,} rows, {found['rows_per_second']:,} a second: "
             f"{found['mismatches']} differ, {found['waiting']} wait for another look"
         )
         for line in (*found.get("differences", ()), *found.get("remarks", ())):
-            typer.echo(f"  {line}")
+            _echo(f"  {line}")
     if found["mismatches"]:
         raise typer.Exit(HALTED)
 
@@ -244,14 +246,14 @@ def _run_plan(session: Session, plan: Plan, heading: Heading, *, adopt: bool, ou
 def _report_result(session: Session, plan: Plan, result: Result, *, as_json: bool) -> None:
     status = status_of(plan, session.history(), running=False, program=session.program)
     if as_json:
-        typer.echo(_json({**asdict(result), "next": status["next"], "changed": status["done"]}))
+        _echo(_json({**asdict(result), "next": status["next"], "changed": status["done"]}))
     else:
-        typer.echo(f"outcome: {result.outcome}")
+        _echo(f"outcome: {result.outcome}")
         if result.reason:
-            typer.echo(f"what happened: {f'step {result.step}: ' if result.step else ''}{result.reason}")
+            _echo(f"what happened: {f'step {result.step}: ' if result.step else ''}{result.reason}")
         if result.outcome in ("halted", "interrupted"):
-            typer.echo(f"done so far: {', '.join(status['done']) or 'nothing'}")
-            typer.echo(f"to go on: {status['next']}")
+            _echo(f"done so far: {', '.join(status['done']) or 'nothing'}")
+            _echo(f"to go on: {status['next']}")
     if result.outcome == "interrupted":
         raise typer.Exit(STOPPED)
     if result.outcome == "halted":
@@ -292,7 +294,7 @@ def status_command(
         program=session.program,
         holder=session.holder(),
     )
-    typer.echo(_json(found) if as_json else render_status(found))
+    _echo(_json(found) if as_json else render_status(found))
 
 
 @app.command("approve")
@@ -306,7 +308,7 @@ def approve(
     """Say that a step which waits for a person is done."""
     session: Session = context.obj
     given = session.approve(session.plan(), step, by, note)
-    typer.echo(_json(asdict(given)) if as_json else f"{step}: approved by {given.by}")
+    _echo(_json(asdict(given)) if as_json else f"{step}: approved by {given.by}")
 
 
 @app.command("report")
@@ -347,19 +349,24 @@ def report(
     )  # fmt: skip
     made = write_report(folder, plan, records, given, thresholds)
     if as_json:
-        typer.echo(made.model_dump_json(indent=2))
+        _echo(made.model_dump_json(indent=2))
         return
-    typer.echo(f"outcome: {made.outcome}")
+    _echo(f"outcome: {made.outcome}")
     for criterion in made.criteria:
         word = {True: "holds", False: "DOES NOT HOLD", None: "not judged"}[criterion.holds]
-        typer.echo(f"  {criterion.title}: {word} ({criterion.evidence})")
-    typer.echo(f"{folder / 'report.json'}\n{folder / 'report.html'}")
+        _echo(f"  {criterion.title}: {word} ({criterion.evidence})")
+    _echo(f"{folder / 'report.json'}\n{folder / 'report.html'}")
 
 
 def _warm() -> None:
     from cutover.pulumi_stacks import warm  # noqa: PLC0415 - loads Pulumi, which only a run needs
 
     warm()
+
+
+def _echo(text: str, *, err: bool = False) -> None:
+    """What is printed holds nothing that is known to be secret."""
+    typer.echo(masked(text), err=err)
 
 
 def _json(value: Any) -> str:
@@ -378,10 +385,13 @@ def _errors() -> Iterator[None]:
         _fail(f"{error}; nothing was changed. To go on: the same command again", HALTED)
     except CutoverError as error:
         _fail(str(error), HALTED)
+    except Exception:  # noqa: BLE001 - a defect: its trace is shown, without secrets
+        _echo(traceback.format_exc(), err=True)
+        sys.exit(DEFECT)
 
 
 def _fail(text: str, code: int) -> NoReturn:
-    typer.echo(f"cutover: {text}", err=True)
+    _echo(f"cutover: {text}", err=True)
     sys.exit(code)
 
 
@@ -389,5 +399,6 @@ def main(run_app: Callable[[], None] = app) -> None:
     """The entry point; turns errors into a line and an exit code."""
     # grpc reads it when it is loaded, which only some commands do; its INFO lines are nothing for a terminal
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    keep_variables_secret(VARIABLES)
     with _errors():
         run_app()

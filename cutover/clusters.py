@@ -12,6 +12,7 @@ from urllib.parse import quote
 import urllib3
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
+from yaml import YAMLError
 
 from cutover.clock import Clock
 from cutover.errors import StepError
@@ -39,6 +40,9 @@ class KubernetesCluster:
             self._client: client.ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
                 context=context, persist_config=False
             )
+        except YAMLError as error:  # which quotes the line, and so perhaps a token
+            where = f", line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
+            raise StepError(f"the kubeconfig is no YAML{where}") from None
         except (ConfigException, OSError, KeyError) as error:
             raise StepError(f"the kubeconfig has no usable context {context!r}: {error}") from error
         self._client.configuration.retries = urllib3.Retry(2, backoff_factor=0.2)

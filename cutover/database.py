@@ -11,6 +11,7 @@ from typing import Any
 import pymysql
 
 from cutover.errors import StepError
+from cutover.masking import keep_secret
 from cutover.ports import Connection
 from stacks.settings import Environment, Placeholder
 
@@ -117,4 +118,5 @@ def _secret(variable: str) -> str:
         raise StepError(
             f"the environment variable {variable} is not set; it holds a credential of the database"
         )
+    keep_secret(value)
     return value

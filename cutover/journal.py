@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from cutover.clock import Clock
 from cutover.errors import JournalError
+from cutover.masking import masked_data
 
 SCHEMA = 1
 FIRST = "0" * 64
@@ -271,13 +272,16 @@ class Journal:
             raise JournalError(
                 f"the journal {self.home} takes no more records since it failed: {self._failed}"
             )
+        safe = masked_data(data)
+        if kind == "fact" and safe != data:
+            raise JournalError(f"the fact {data.get('name')!r} would hold a secret, and is not written down")
         fields = {
             "v": SCHEMA,
             "n": len(self._records),
             "at": self._clock.now().isoformat(timespec="milliseconds"),
             "epoch": self.epoch,
             "kind": kind,
-            "data": data,
+            "data": safe,
             "previous": self._head,
         }
         try:

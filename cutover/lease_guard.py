@@ -16,12 +16,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cutover.children import CHILD_MARK, began, end_children
+from cutover.children import began, end_children
 from cutover.clock import BootClock
 from cutover.errors import LeaseError
 from cutover.lease import Holder
 
 _END = b"end"
+_KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV")
+"""What of the environment it gets: no secret, and no mark of a holder's children."""
 _FIRST_SECONDS = 60.0
 """How long it waits for the first deadline."""
 
@@ -53,7 +55,7 @@ class Guard:
         self._reap()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        environment = {name: value for name, value in os.environ.items() if name != CHILD_MARK}
+        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         try:
             return subprocess.Popen(
                 self._argv, cwd=Path(__file__).parents[1], env=environment, start_new_session=True,

@@ -19,6 +19,8 @@ from rich.spinner import Spinner
 from rich.status import Status
 from rich.text import Text
 
+from cutover.masking import masked
+
 WAITING, STILL = "waiting", "still running"
 LOOK_SECONDS = 0.5
 View = Callable[[], RenderableType | None]
@@ -58,6 +60,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """One line of progress. On a terminal, what is waited for replaces itself."""
+        text = masked(text)
         if self._status is not None:
             self._status.update(escape(text))
         if self._live is not None:

@@ -22,6 +22,7 @@ from cutover.history import History, Status, fold
 from cutover.homes import Homes, LocalHomes, TeamHomes
 from cutover.journal import Contents, Home, Journal
 from cutover.lease import Holder, Lease
+from cutover.masking import keep_variables_secret, secret_variables
 from cutover.owner_status import find_owner, owner_status
 from cutover.plan import Plan, check_plan
 from cutover.plans import build_plan
@@ -124,8 +125,10 @@ class Session:
         return Approvals(self.homes.slips(), self.clock)
 
     def environment(self) -> AnyEnvironment:
-        """Raises SettingsError."""
-        return load_any_environment(self.project, self.environment_name)
+        """Raises SettingsError. The secrets that the settings name are known from here on."""
+        found = load_any_environment(self.project, self.environment_name)
+        keep_variables_secret(secret_variables(found))
+        return found
 
     def plan(self) -> Plan:
         """The plan, sound. Raises SettingsError, PlanError."""

@@ -58,7 +58,9 @@ class HttpsClient:
         except urllib.error.HTTPError as error:
             raise StepError(f"{place} answered with {error.code}") from error
         except (OSError, http.client.HTTPException) as error:
-            raise StepError(f"{place} could not be fetched: {type(error).__name__}: {error}") from error
+            # some errors quote the whole address
+            said = str(error).replace(parts.query, "***") if parts.query else str(error)
+            raise StepError(f"{place} could not be fetched: {type(error).__name__}: {said}") from None
         return data
 
 

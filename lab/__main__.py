@@ -1,14 +1,15 @@
-"""`python -m lab rehearse`, `estate`, `bench-switch`, `-verify`, `-watch`, `up`, `down`: see `make help`."""
+"""`python -m lab rehearse`, `estate`, `bench-switch`, `-verify`, `-watch`, `soak`, `up`, `down`: `make help`."""
 
 from __future__ import annotations
 
 import sys
 
 from lab import bench_switch, bench_verify, bench_watch, estate, rehearse, standing
+from lab.soak import run as soak
 
 _COMMANDS = {"estate": estate.main, "rehearse": rehearse.main}
 _COMMANDS |= {"bench-switch": bench_switch.main, "bench-verify": bench_verify.main}
-_COMMANDS |= {"bench-watch": bench_watch.main}
+_COMMANDS |= {"bench-watch": bench_watch.main, "soak": soak.main}
 _COMMANDS |= {"up": standing.up, "stay": standing.stay, "down": standing.down}
 
 

@@ -15,6 +15,7 @@ from pymysql.converters import conversions
 from pymysql.cursors import SSCursor
 
 from cutover.errors import StepError
+from cutover.masking import keep_secret
 
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 60.0
@@ -79,6 +80,9 @@ class Server:
     """A PEM file with the authorities that may have signed its certificate; with it, TLS is required."""
     verify_name: bool = True
     """Whether the certificate must name the host."""
+
+    def __post_init__(self) -> None:
+        keep_secret(self.password)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.host}:{self.port})"

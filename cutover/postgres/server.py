@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from cutover.errors import StepError
+from cutover.masking import keep_secret
 
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 60.0
@@ -43,6 +44,9 @@ class PostgresServer:
     password: str = field(repr=False)
     ca: str | None = None
     """A PEM file with the authorities that may have signed its certificate; with it the host is verified."""
+
+    def __post_init__(self) -> None:
+        keep_secret(self.password)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.host}:{self.port})"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cutover.errors import StepError
+from cutover.masking import keep_secret
 from cutover.ports import KeyValue
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class RedisServer:
     """A PEM file with the authorities of its certificate; None: the system's."""
     socket: str = ""
     """The socket of one on this machine, instead of host and port."""
+
+    def __post_init__(self) -> None:
+        keep_secret(self.password)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.socket or f'{self.host}:{self.port}'})"

@@ -16,6 +16,7 @@ from typing import Any
 from cutover.errors import CutoverError, JournalError
 from cutover.history import History, add, fold
 from cutover.journal import Contents
+from cutover.masking import masked
 from cutover.measure.metrics import text, values
 from cutover.narrative import owners_of
 from cutover.plan import Plan
@@ -160,4 +161,4 @@ class Feed:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return masked(json.dumps(value, separators=(",", ":"))).encode()

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +55,13 @@ class Request:
 class SwitchWorld:
     """All of it as processes on loopback; they end with the context."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
+        """`options`: further ones of both databases."""
         self.folder = folder
         self._open = ExitStack()
         authority = Authority("switch")
         # The binlog is as durable as a managed database's: a commit that was answered survives.
-        options = ("--sync-binlog=1", "--innodb-flush-log-at-trx-commit=1")
+        options = ("--sync-binlog=1", "--innodb-flush-log-at-trx-commit=1", *options)
         self.source = MariaDb("source", 1, folder / "source", authority, options)
         self.target = MariaDb("target", 2, folder / "target", authority, options)
         self.gate_port, self._runtime_port = free_port(), free_port()

@@ -283,7 +283,7 @@ def test_anchors_that_cannot_be_written_are_said_once_and_stop_nothing(aws: str,
     def failing(_record: object) -> None:
         raise JournalError("the journal's anchors cannot be written to: connection refused")
 
-    bucket.put = failing  # type: ignore[method-assign]
+    bucket.put = failing  # type: ignore[method-assign,assignment]
     journal.append("intent", {"step": "a"})
     anchoring._anchor()
     anchoring._anchor()

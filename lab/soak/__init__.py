@@ -1,0 +1,1 @@
+"""Switches there and back for a long time, while clients write to the databases and through the services."""
