@@ -1,4 +1,4 @@
-"""`python -m lab rehearse`, `estate`, `bench-switch`, `-verify`, `-watch`, `soak`, `up`, `down`: `make help`."""
+"""`python -m lab rehearse`, `estate`, `bench-switch`, `-verify`, `-watch`, `soak`, `up`, `down`."""
 
 from __future__ import annotations
 
