@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from cutover.context import Context
 from cutover.ports import KeyStore
+
+
+@runtime_checkable
+class LeaseAware(Protocol):
+    """What begins one thing after another within one call, and asks in between."""
+
+    def only_while(self, ensure: Callable[[], None]) -> None:
+        """Nothing more is begun once `ensure` raises LeaseError."""
 
 
 class _Leased:
@@ -32,7 +40,10 @@ def only_while_held(context: Context, ensure: Callable[[], None]) -> None:
     """Nothing more is begun through a context once `ensure` raises LeaseError."""
 
     def leased(part: Any) -> Any:
-        return _Leased(part.part if isinstance(part, _Leased) else part, ensure)
+        found = part.part if isinstance(part, _Leased) else part
+        if isinstance(found, LeaseAware):
+            found.only_while(ensure)
+        return _Leased(found, ensure)
 
     context.clusters = {name: leased(cluster) for name, cluster in context.clusters.items()}
     for name in ("stacks", "dns", "web", "database", "database_move"):

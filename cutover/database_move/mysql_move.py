@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -55,6 +55,10 @@ class MySqlMove:
         self._servers = Servers(environment, project, stacks)
         self._switching = Switching(environment, self._servers, self, folder, target=target, clock=clock)
         self._watched: dict[str, NativeReplication | DmsReplication] = {}
+
+    def only_while(self, ensure: Callable[[], None]) -> None:
+        """See leased.LeaseAware: a switch asks before each of its stages."""
+        self._switching.ensure = ensure
 
     def inspect(self) -> Sequence[str]:
         """See DatabaseMove."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,6 +83,8 @@ class Switching:
         target: Cluster,
         clock: Clock,
     ) -> None:
+        self.ensure: Callable[[], None] = lambda: None
+        """Asked before each stage of a switch; raises LeaseError where the lease was lost."""
         self._environment = environment
         self._servers = servers
         self._replications = replications
@@ -117,7 +119,7 @@ class Switching:
                 # from here on the target writes by itself: the way back begins where it stands now
                 self._note_place(way.new)
 
-            with Switch(way, self._limits, SwitchRecord(self._forth), compare=compare) as switch:
+            with Switch(way, self._limits, SwitchRecord(self._forth, self.ensure), compare=compare) as switch:
                 switch.arm()
                 verification.follow()
                 say("armed: everything is open, and nobody has noticed anything")
@@ -164,7 +166,7 @@ class Switching:
                 found = position_of(way.new.session, dialect_of(way.new.session))
                 self._note(self._place, {**self._read_place(), "source": found})
 
-            with Switch(way, self._limits, SwitchRecord(self._back), compare=look) as switch:
+            with Switch(way, self._limits, SwitchRecord(self._back, self.ensure), compare=look) as switch:
                 switch.arm()
                 began = time.time()
                 parts = switch.run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +18,14 @@ COMMITTED: tuple[Stage, ...] = ("letting through", "done")
 class SwitchRecord:
     """A file of JSON lines, one a stage; each line is durable when `note` returns."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises StepError where it cannot be opened."""
+    def __init__(self, path: Path, ensure: Callable[[], None] = lambda: None) -> None:
+        """`ensure` is asked before each line; it raises LeaseError where the lease was lost.
+
+        Raises:
+            StepError: it cannot be opened.
+        """
         self._path = path
+        self._ensure = ensure
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -28,7 +33,8 @@ class SwitchRecord:
             raise StepError(f"the record of the switch {path} cannot be opened: {error}") from error
 
     def note(self, stage: Stage, **facts: Any) -> None:
-        """Writes a line. Raises StepError: the stage must not be begun then."""
+        """Writes a line. Raises StepError, LeaseError: the stage must not be begun then."""
+        self._ensure()
         line = json.dumps({"stage": stage, **facts}, separators=(",", ":")) + "\n"
         try:
             os.write(self._file, line.encode())

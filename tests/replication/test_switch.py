@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from cutover.errors import StepError
+from cutover.errors import LeaseError, StepError
 from cutover.fence import FenceReport, ReadOnlyFence
 from cutover.gate import Gates
 from cutover.mysql import DatabaseError, Session
-from cutover.switching import GivenUpError, NativeDrain, Parts, SwitchRecord, Way, recover
+from cutover.switching import GivenUpError, NativeDrain, Parts, Switch, SwitchRecord, Way, recover
 from cutover.switching.end import Side
 from cutover.switching.record import Stage
 from lab.bench_switch import fate
@@ -266,6 +266,36 @@ def test_a_runner_that_is_killed_leaves_nothing_that_the_next_cannot_end(
 
     assert outcome == again == ("done" if ahead else "given up")
     assert [(state.closed, state.side) for state in states] == [(False, "target" if ahead else "source")]
+    assert unharmed(found), found
+
+
+@pytest.mark.parametrize("stage", ["fencing", "promoting", "letting through"])
+def test_a_runner_whose_lease_is_lost_begins_nothing_more(world: SwitchWorld, stage: Stage) -> None:
+    """Neither ahead nor back: both are the next runner's, which ends what was begun."""
+    clients = Watched(world)
+    asked: list[str] = []
+
+    class Losing(SwitchRecord):
+        def note(self, found: Stage, **facts: object) -> None:
+            asked.append(found)
+            super().note(found, **facts)
+
+    def ensure() -> None:
+        if asked[-1] == stage:
+            raise LeaseError("the lease was lost")
+
+    with world.gates() as gates:
+        way = world.way(gates, "source")
+        with Switch(way, LIMITS, Losing(world.record, ensure)) as prepared:
+            prepared.arm()
+            with pytest.raises(LeaseError):
+                prepared.run()
+        assert asked[-1] == stage, "nothing came after it"
+        assert {state.closed for state in gates.states()} == {True}, "nobody was let through"
+        way = world.way(gates, "source")
+        assert recover(world.record, way) == "given up"
+        way.close()
+    found = clients.fate("source")
     assert unharmed(found), found
 
 
