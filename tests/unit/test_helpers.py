@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from botocore import xform_name
 
 from stacks import builder_for
 from stacks.runner_phases import PHASES, Resources, statements
+from stacks.settings.cutover import AnchorSettings
 from tests.unit.recording import ACCOUNT, IMPORT_WARNINGS, PROJECT, Recording, project_copy, record
 
 pytestmark = pytest.mark.filterwarnings(IMPORT_WARNINGS)
@@ -120,12 +122,12 @@ def test_only_the_phase_database_reaches_credentials_and_tasks() -> None:
         assert "dynamodb:DeleteItem" not in actions
 
 
-def _called(service: str) -> set[str]:
+def _called(service: str, files: str = "*.py") -> set[str]:
     """The actions of a service whose operations the cutover names, as boto3 calls them."""
     model = botocore.session.get_session().get_service_model(service)
     operations = {xform_name(name): f"{service}:{name}" for name in model.operation_names}
     named: set[str] = set()
-    for file in (PROJECT / "cutover").rglob("*.py"):
+    for file in (PROJECT / "cutover").rglob(files):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 named.add(node.value)
@@ -145,6 +147,34 @@ def test_the_phase_database_may_do_what_the_cutover_calls_and_change_nothing_els
         if action.startswith(("dms:", "ec2:")) and not action.partition(":")[2].startswith("Describe")
     }
     assert changing <= called, "a right that no step uses"
+
+
+TRANSACTION = {"dynamodb:ConditionCheckItem", "dynamodb:PutItem"}
+"""What a transaction of conditions and new items takes; it has no right of its own."""
+
+
+@pytest.mark.parametrize("anchors", [None, AnchorSettings(bucket="audit", region="eu-west-1", prefix="a/")])
+def test_the_journal_takes_exactly_the_rights_of_what_it_calls(anchors: AnchorSettings | None) -> None:
+    called = _called("dynamodb", "dynamodb*.py")
+    assert "dynamodb:TransactWriteItems" in called
+    wanted = called - {"dynamodb:TransactWriteItems"} | TRANSACTION
+    for phase in PHASES:
+        rights = {
+            action: item["Resource"]
+            for item in statements(phase, replace(RESOURCES, anchors=anchors, state_bucket=None))
+            for action in item["Action"]
+            if action.startswith(("dynamodb:", "s3:"))
+        }
+        reading = {"dynamodb:GetItem", "dynamodb:Query"}
+        of_the_table = {action for action in rights if action.startswith("dynamodb:")}
+        assert of_the_table == (reading if phase == "preflight" else wanted)
+        assert {rights[action] for action in of_the_table} == {"arn:journal"}
+        of_the_bucket = {action: rights[action] for action in rights if action.startswith("s3:")}
+        looking = dict.fromkeys(
+            ("s3:GetBucketObjectLockConfiguration", "s3:ListBucketVersions"), "arn:aws:s3:::audit"
+        )
+        writing = {} if phase == "preflight" else {"s3:PutObject": "arn:aws:s3:::audit/a/*"}
+        assert of_the_bucket == ({} if anchors is None else looking | writing)
 
 
 def test_the_fence_opens_and_closes_the_databases_group_alone(landing_zone: Recording) -> None:
