@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.kubernetes.certificates import Authority
-from lab.replication.mariadb import SCHEMA, MariaDb
+from lab.replication.mariadb import PASSWORD, SCHEMA, MariaDb
+
+_started: list[str] = []
+"""What processes were started with, since the first test."""
+
+
+def _look(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen":
+        _started.append(repr(arguments[:2]))
+
+
+sys.addaudithook(_look)
+
+
+@pytest.fixture(autouse=True)
+def arguments_without_passwords() -> Iterator[None]:
+    """Everybody on a machine may read what a process was started with."""
+    before = len(_started)
+    yield
+    assert not [arguments for arguments in _started[before:] if PASSWORD in arguments]
 
 
 @pytest.fixture(scope="session")
