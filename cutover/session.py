@@ -250,6 +250,7 @@ class Session:
     def _under_lease(self, say: Callable[[str], None]) -> Iterator[Journal]:
         last = max((record.epoch for record in self.contents().records), default=0)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.chmod(0o700)
         with self.homes.lease(last, say) as lease:
             home = self.homes.journal(lambda: lease.holder)
             journal = Journal(home, lease.epoch, self.clock, lease.ensure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -296,3 +297,20 @@ def test_anchors_that_cannot_be_written_are_said_once_and_stop_nothing(aws: str,
     found = audited(journal.records, 0, bucket.all())
     assert (found.problems, found.anchored_to, found.records) == ((), 0, 2)
     journal.close()
+
+
+@pytest.mark.parametrize("kind", ["local", "dynamodb"])
+def test_what_a_run_leaves_is_its_owners_alone(cutover: Cutover, table: str, kind: str) -> None:
+    team = {"kind": kind, "table": table, "region": REGION}
+    keep(cutover.project, **(team if kind == "dynamodb" else {"kind": kind}))
+    before = os.umask(0)
+    try:
+        folder = cutover.project / ".cutover"
+        folder.mkdir(mode=0o777)  # as another program may have made it
+        assert cutover("run").code == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for name in ("prod.boss-corestone.jsonl", "prod.lease"):
+        assert not (folder / name).exists() or stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+    assert (folder / "prod.lease").exists() is (kind == "local")

@@ -276,9 +276,9 @@ def test_a_runner_whose_lease_is_lost_begins_nothing_more(world: SwitchWorld, st
     asked: list[str] = []
 
     class Losing(SwitchRecord):
-        def note(self, found: Stage, **facts: object) -> None:
-            asked.append(found)
-            super().note(found, **facts)
+        def note(self, stage: Stage, **facts: object) -> None:
+            asked.append(stage)
+            super().note(stage, **facts)
 
     def ensure() -> None:
         if asked[-1] == stage:

@@ -21,6 +21,7 @@ from cutover.session import Session
 from cutover.watch.deeds import Deeds
 from cutover.watch.feed import Feed
 from cutover.watch.server import Page
+from stacks.settings import Environment
 from tests.cutover.command import Call, Cutover
 from tests.cutover.world import World
 from tests.secrets.canaries import Canaries, environment_canaries
@@ -81,7 +82,9 @@ def secrets(
             name, f"{posted[0]}/services/{canaries.new(name)}?key={canaries.new(name + '_key')}"
         )
     monkeypatch.setattr("cutover.notices.notifier.LAST_SECONDS", 2.0)  # the mail server does not answer
-    world.environment = Session.at(project, "prod", "boss-corestone").environment()
+    environment = Session.at(project, "prod", "boss-corestone").environment()
+    assert isinstance(environment, Environment)
+    world.environment = environment
     return canaries
 
 

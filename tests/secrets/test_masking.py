@@ -20,7 +20,7 @@ from tests.cutover.world import FakeClock
 class Quoting(json.JSONDecoder):
     """Fails with what it was given, as some libraries do."""
 
-    def decode(self, s: str, _w: object = None) -> None:  # type: ignore[override]
+    def decode(self, s: str, _w: object = None) -> None:
         raise RuntimeError(s)
 
 
