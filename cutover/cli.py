@@ -282,7 +282,7 @@ def status_command(
     session: Session = context.obj
     if owner is not None:
         for_owner = session.owner_status(session.plan(), owner)
-        typer.echo(_json(for_owner) if as_json else render_owner(for_owner))
+        _echo(_json(for_owner) if as_json else render_owner(for_owner))
         return
     if follow:
         follow_status(session, as_json=as_json)
