@@ -274,7 +274,7 @@ class RhoamClouds:
         def start() -> None:
             value = self.aws("secretsmanager").get_secret_value(SecretId=secret_arn)["SecretString"]
             login = json.loads(value)
-            pair = self._database_authority.server(name, [name])
+            pair = self._database_authority.server(f"{stack} {kind}", [name])
             user, password = login["username"], login["password"]
             match found:
                 case MySql():
