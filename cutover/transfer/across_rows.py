@@ -203,12 +203,8 @@ def _part(values: Values, table: AcrossTable, parts: int) -> int:
 
 def _digest(values: Values) -> int:
     """Of a row: NULL and the empty text, `a, b` and `ab` are told apart."""
-    made = hashlib.blake2b(digest_size=_DIGEST)
+    parts: list[str] = []
     for value in values:
-        if value is None:
-            made.update(b"N")
-        else:
-            data = value.encode("utf-8", "surrogateescape")
-            made.update(b"V%d:" % len(data))
-            made.update(data)
-    return int.from_bytes(made.digest())
+        parts += ("N",) if value is None else ("V", str(len(value)), ":", value)
+    data = "".join(parts).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=_DIGEST).digest())

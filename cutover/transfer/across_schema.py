@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from cutover.mysql import Session
@@ -68,7 +69,7 @@ class AcrossTable:
     """On PostgreSQL."""
     columns: tuple[tuple[Column, PostgresColumn, Form], ...]
 
-    @property
+    @cached_property
     def key(self) -> tuple[int, ...]:
         """Which columns make the key; empty where there is none."""
         names = [column.name for column, _, _ in self.columns]

@@ -23,6 +23,8 @@ _JSON = ("json", "jsonb")
 _ZERO = re.compile(r"^0000-00-00(?: 00:00:00(?:\.0+)?)?$")
 _FRACTION = re.compile(r"\.(\d*?)0+$")
 _ZONE = re.compile(r"\+00(?::?00)?$")
+_TO_THE_SECOND = len("2020-01-02 03:04:05")
+_MIDNIGHT = "00:00:00"
 _CONTROL = "!"
 """Precedes what has no form of its own kind, so that it is the same as nothing else."""
 
@@ -61,6 +63,8 @@ def text(value: str | bytes) -> str:
 
 def number(value: str) -> str:
     """An exact number, without zeros that say nothing."""
+    if value.isdecimal() and value.isascii() and value[0] != "0":
+        return value  # nearly all of them
     try:
         found = Decimal(value)
     except InvalidOperation:
@@ -85,8 +89,10 @@ def floating(value: str) -> str:
 
 def moment(value: str) -> str:
     """A date, with a time or without: years in four digits, no zeros at the end of a fraction, no zone."""
+    if len(value) == _TO_THE_SECOND and value[10] == " " and value[11:] != _MIDNIGHT:
+        return value  # nearly all of them
     found = _fraction(_ZONE.sub("", value.replace("T", " ")))
-    return found.removesuffix(" 00:00:00")
+    return found.removesuffix(f" {_MIDNIGHT}")
 
 
 def document(value: str) -> str:
