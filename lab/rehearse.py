@@ -47,8 +47,12 @@ _COOL_DOWN_SECONDS = 10.0
 def rehearse(options: Options) -> int:
     """Rehearse as `options` say; 0 if the outcome is the wanted one and no client saw a failure."""
     progress = Clock()
+    # what is wrong with either is said before anything is brought up
+    plan = Session.at(REPOSITORY, ENVIRONMENT, options.plan).plan()
     if options.until:
-        Session.at(REPOSITORY, ENVIRONMENT, options.plan).plan().stage(options.until)
+        plan.stage(options.until)
+    if options.before:
+        Session.at(REPOSITORY, ENVIRONMENT, SHIPPED).plan().stage(options.before)
     with lab_folder(keep=options.keep) as folder:
         clouds = Clouds(folder, find_tools(), ttl_divisor=options.ttl_divisor, progress=progress)
         clouds.start()

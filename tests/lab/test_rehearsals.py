@@ -35,12 +35,12 @@ class Started:
     folder: Path
     mark: str
 
-    def report(self) -> Mapping[str, Any]:
+    def report(self, plan: str = "boss-corestone") -> Mapping[str, Any]:
         """Wait for its end; the report that it wrote."""
         code = self.process.wait(timeout=_MOST_SECONDS)
         printed = (self.folder / "printed.log").read_text()
         assert code == 0, printed[-6000:]
-        found: dict[str, Any] = json.loads((self.folder / "out/boss-corestone/report.json").read_text())
+        found: dict[str, Any] = json.loads((self.folder / "out" / plan / "report.json").read_text())
         return found
 
     def left_behind(self) -> list[str]:
@@ -117,6 +117,22 @@ def test_there_and_back_side_by_side_with_runners_killed(folder: Path) -> None:
     assert there.left_behind() == []
     assert back.left_behind() == []
     assert _tracked_changes() == before
+
+
+def test_a_plan_of_ones_own_is_rehearsed_there_and_back(folder: Path) -> None:
+    plan = "docs.examples.one_domain:one_domain"
+    started = _start(folder / "own", PLAN=plan, BEFORE="connect", THEN="rollback", RATE="60", ENGINE="lab")
+    try:
+        report = started.report(plan)
+    finally:
+        started.process.terminate()
+        started.process.wait(60)
+    assert (report["plan"], report["outcome"]) == ("one-domain", "rolled back")
+    assert [item["step"] for item in report["approvals"]] == ["tell-customers"]
+    assert report["traffic"]["requests"] > 0
+    for name in ("failed", "reads_failed", "unknown_outcome", "writes_lost", "writes_duplicated"):
+        assert report["traffic"][name] == 0, name
+    assert started.left_behind() == []
 
 
 def test_wrong_options_are_all_named_at_once(tmp_path: Path) -> None:
