@@ -31,8 +31,12 @@ class StepTimeoutError(StepError):
     """A step, or a wait in it, took longer than it may."""
 
 
-class CutOffError(StepTimeoutError):
-    """A command took too long and was ended in the middle: it may have left something to be cleared away."""
+class UnfinishedError(StepError):
+    """It ended in the middle, and has left something to be cleared away before it is begun again."""
+
+
+class CutOffError(UnfinishedError, StepTimeoutError):
+    """A command took too long and was ended in the middle."""
 
 
 class BreachError(StepError):

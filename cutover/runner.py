@@ -12,12 +12,12 @@ from cutover.context import Context, Facts
 from cutover.decide import Do, Reached, Refuse, TakeBack, decide, stage_before
 from cutover.errors import (
     BreachError,
-    CutOffError,
     CutoverError,
     InterruptedRunError,
     JournalError,
     PlanError,
     StepError,
+    UnfinishedError,
 )
 from cutover.history import BACK, FORWARD, OPERATOR, Heading, History, add, fold
 from cutover.journal import Journal
@@ -57,6 +57,8 @@ class Runner:
         only_while_held(context, journal.ensure)
         self._beside: tuple[tuple[Companion, str], Callable[[], None]] | None = None
         """What is kept going beside the steps, and how it is ended."""
+        self._left_over = False
+        """Whether the step at work was ended in the middle before, and nobody has cleared up since."""
 
     def run(self, heading: Heading) -> Result:
         """Goes on towards a heading until it is reached or something stops it."""
@@ -95,10 +97,9 @@ class Runner:
     def _do(self, step: Step, look_first: bool, broken_off: bool) -> None:
         """Gates, intent, effect, checks, outcome. What may have been done already is looked at first."""
         self._say(f"{step.id}: {step.title}")
-        with self._step(step, FORWARD, step.timeout_seconds) as evidence:
+        with self._step(step, FORWARD, step.timeout_seconds, broken_off) as evidence:
             self._accompany(step.beside, FORWARD)
-            if broken_off:
-                step.action.repair(self.context)
+            self._repair(step, FORWARD, broken_off)
             if look_first and self._is_done(step, evidence):
                 self._write("intent", step=step.id, direction=FORWARD)
             else:
@@ -115,10 +116,9 @@ class Runner:
                         evidence={"kept": way_back.reason})  # fmt: skip
             return
         self._say(f"back, {step.id}: {step.title}")
-        with self._step(step, BACK, way_back.timeout_seconds) as evidence:
+        with self._step(step, BACK, way_back.timeout_seconds, broken_off) as evidence:
             self._accompany(step.beside, BACK)
-            if broken_off:
-                step.action.repair(self.context)
+            self._repair(step, BACK, broken_off)
             self._hold(way_back.gates, evidence)
             self._write("intent", step=step.id, direction=BACK)
             evidence.update(step.action.undo(self.context))
@@ -140,6 +140,13 @@ class Runner:
                 self._say(f"{before[0][0].describe()}: {error}")
         if wanted and self._beside is None and companion:
             self._beside = (wanted, companion.start(self.context, back=direction == BACK))
+
+    def _repair(self, step: Step, direction: str, broken_off: bool) -> None:
+        """Clears away what was left; until it has succeeded, whoever comes next has to."""
+        if broken_off:
+            self._write("repair", step=step.id, direction=direction)
+            step.action.repair(self.context)
+            self._left_over = False
 
     def _is_done(self, step: Step, evidence: Evidence) -> bool:
         """Looks at the world. Raises StepError where it cannot be told."""
@@ -163,8 +170,9 @@ class Runner:
             evidence.setdefault("held", {})[condition.describe()] = found
 
     @contextmanager
-    def _step(self, step: Step, direction: str, seconds: float) -> Iterator[Evidence]:
-        """Writes the outcome of what is done inside."""
+    def _step(self, step: Step, direction: str, seconds: float, broken_off: bool) -> Iterator[Evidence]:
+        """Writes the outcome of what is done inside. `broken_off`: see Do."""
+        self._left_over = broken_off
         begun = self.context.clock.monotonic()
         evidence: Evidence = {}
         self.context.step = step.id
@@ -173,7 +181,7 @@ class Runner:
         def outcome(result: str, error: Exception | str = "") -> None:
             self._write("outcome", step=step.id, direction=direction, result=result, error=str(error),
                         seconds=round(self.context.clock.monotonic() - begun, 3), evidence=evidence,
-                        **({"cut_off": True} if _cut_off(error) else {}))  # fmt: skip
+                        **({"cut_off": True} if self._left_over or _cut_off(error) else {}))  # fmt: skip
 
         try:
             with self.context.limit(seconds, f"step {step.id}"):
@@ -247,9 +255,9 @@ class Runner:
 
 
 def _cut_off(error: BaseException | str | None) -> bool:
-    """Whether a command was ended in the middle, here or beneath what it was raised from."""
+    """Whether something was ended in the middle, here or beneath what it was raised from."""
     while isinstance(error, BaseException):
-        if isinstance(error, CutOffError):
+        if isinstance(error, UnfinishedError):
             return True
         error = error.__cause__
     return False

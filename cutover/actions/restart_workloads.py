@@ -37,15 +37,17 @@ class RestartWorkloads(Action):
 
     def restart(self, context: Context, database: str | None) -> Evidence:
         """Rolls those that were not started for that database; None: for the one of before."""
-        restarted = self._left(context, database)
-        for key in restarted:
+        left = self._left(context, database)
+        # All of them are told, as what was read may be of a moment ago; one that is as it should be stays so.
+        for key in self.workloads:
             workload = context.environment.workload(key)
             patch = {"spec": {"template": {"metadata": {"annotations": {DATABASE: database}}}}}
             context.clusters["target"].merge_patch(
                 "apps/v1", f"{workload.kind.lower()}s", workload.namespace, workload.name, patch
             )
-            context.say(f"{key} on the target is restarted")
-        return {"restarted": restarted}
+            if key in left:
+                context.say(f"{key} on the target is restarted")
+        return {"restarted": left}
 
     def _left(self, context: Context, database: str | None) -> list[str]:
         found = []

@@ -36,6 +36,7 @@ from cutover.switching import (
     Way,
     recover,
 )
+from cutover.switching.record import UNTOUCHED
 from cutover.verification import Verification
 from stacks.settings import Environment, RedisListBuffer
 
@@ -47,11 +48,11 @@ _SAID_PARTS = ("park", "pause", "fence", "drain", "compare", "promote", "let_thr
 def serving(folder: Path) -> Side | None:
     """Whose database serves, as the records in a folder say; None: a switch is in the middle."""
     forth, back = (SwitchRecord.last(folder / name) for name in _RECORDS)
-    if forth is None or forth["stage"] == "given up":
+    if forth is None or forth["stage"] in UNTOUCHED:
         return "source"
     if forth["stage"] != "done":
         return None
-    if back is None or back["stage"] == "given up":
+    if back is None or back["stage"] in UNTOUCHED:
         return "target"
     return "source" if back["stage"] == "done" else None
 

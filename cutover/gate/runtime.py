@@ -92,17 +92,9 @@ class GateInstance:
         """`place`: what it is called in messages."""
         self._place = place
         self._map = f"{folder}/state.map"
-        try:
-            self._channel = open_channel()
-        except OSError as error:
-            raise StepError(f"{self._place} does not answer: {error}") from error
-        try:
-            # In this mode the connection stays open and every answer ends with a prompt.
-            self._call("prompt")
-            self._call("set timeout cli 1h")
-        except StepError:
-            self._channel.close()
-            raise
+        self._open_channel = open_channel
+        self._channel: Channel | None = None
+        self._connect()
 
     @classmethod
     def at(cls, host: str, port: int, *, folder: str) -> Self:
@@ -135,27 +127,47 @@ class GateInstance:
 
     def disconnect(self) -> None:
         """Ends the connection to the runtime API; the gate stays as it is."""
+        if self._channel is None:
+            return
         # asked to, HAProxy ends it at once; a command in a pod may outlive us, and hold up the gate's own end
         with suppress(OSError, StepError):
             self._channel.send(b"quit\n")
         self._channel.close()
+        self._channel = None
 
     def _set(self, key: str, value: str) -> None:
         if answer := self._call(f"set map {self._map} {key} {value}").strip():
             raise StepError(f"{self._place} did not take {key} = {value}: {answer}")
 
-    def _call(self, command: str) -> str:
+    def _connect(self) -> Channel:
         try:
-            self._channel.send(f"{command}\n".encode())
-            return self._read()
+            self._channel = self._open_channel()
         except OSError as error:
+            raise StepError(f"{self._place} does not answer: {error}") from error
+        # In this mode the connection stays open and every answer ends with a prompt.
+        self._ask(self._channel, "prompt")
+        self._ask(self._channel, "set timeout cli 1h")
+        return self._channel
+
+    def _call(self, command: str) -> str:
+        """Whatever failed on a connection, the next command is sent on a new one."""
+        return self._ask(self._channel or self._connect(), command)
+
+    def _ask(self, channel: Channel, command: str) -> str:
+        try:
+            channel.send(f"{command}\n".encode())
+            return _read(channel)
+        except (OSError, StepError) as error:
+            self._channel = None
+            channel.close()
             raise StepError(f"{self._place} did not answer `{command}`: {error}") from error
 
-    def _read(self) -> str:
-        data = b""
-        while not data.endswith(_PROMPT):
-            data += self._channel.receive()
-        return data.removesuffix(_PROMPT).decode()
+
+def _read(channel: Channel) -> str:
+    data = b""
+    while not data.endswith(_PROMPT):
+        data += channel.receive()
+    return data.removesuffix(_PROMPT).decode()
 
 
 class NoGates:

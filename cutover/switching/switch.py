@@ -12,16 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
-from cutover.errors import StepError, StepTimeoutError
+from cutover.errors import StepError, StepTimeoutError, UnfinishedError
 from cutover.gate import Gates, NoGates
 from cutover.switching.end import DatabaseEnd, Drain
 from cutover.switching.record import COMMITTED, SwitchRecord
 
+_Answer = TypeVar("_Answer")
 GIVE_UP_SECONDS = 5.0
 ANSWER_SECONDS = 1.0
 """What a server gets beyond a part's deadline to say that it was missed."""
+ATTEMPTS = 3
+"""How often a part is tried that requests wait for; each may be repeated."""
 
 
 class GivenUpError(StepError):
@@ -171,9 +174,15 @@ class Switch:
                 f"the switch was given up after {(time.monotonic() - begun) * 1000:.0f} ms, and requests go "
                 f"to the {self._old.side} as before: {error}"
             ) from error
-        let_through = self._gates.let_through(self._new.side)
-        self._workers.resume()
-        self._record.note("done")
+        try:
+            let_through = _persist(lambda: self._gates.let_through(self._new.side))
+            _persist(self._workers.resume)
+            self._record.note("done")
+        except StepError as error:
+            raise UnfinishedError(
+                f"the {self._new.side}'s database serves, but the switch did not come to its end: {error}. "
+                "There is only the way ahead: what is left is done when it goes on"
+            ) from error
         return Parts(**{**vars(parts), "let_through": let_through})
 
     def _until_promoted(self, begun: float) -> Parts:
@@ -242,7 +251,12 @@ class Switch:
     def _give_up(self, reason: StepError) -> None:
         """Back to the old state, whatever of the new one was reached."""
         give_up(self._way, reason, promoting=self._promoting)
-        self._record.note("given up", reason=str(reason))
+        try:
+            self._record.note("given up", reason=str(reason))
+        except StepError as error:
+            raise UnfinishedError(
+                f"the switch was given up ({reason}), and that could not be written down: {error}"
+            ) from error
 
 
 def give_up(way: Way, reason: Exception, *, promoting: bool) -> None:
@@ -255,8 +269,12 @@ def give_up(way: Way, reason: Exception, *, promoting: bool) -> None:
         StepError: a part of it failed; the text says what is left to do by hand. The gate stays closed then.
     """
     old, new = way.old, way.new
-    for end in (old, new):
-        end.renew()  # a session in which something failed may be in the middle of a statement
+
+    def renew() -> None:  # a session in which something failed may be in the middle of a statement
+        for end in (old, new):
+            end.renew()
+
+    renew()
     demoted: tuple[tuple[str, Callable[[], object]], ...] = (
         (f"let {new.server} refuse writes", lambda: new.fence.refuse_writes(new.session, GIVE_UP_SECONDS)),
         (f"let {new.server} follow again", way.drain.resume),
@@ -269,13 +287,23 @@ def give_up(way: Way, reason: Exception, *, promoting: bool) -> None:
     )
     for index, (_, do) in enumerate(steps):
         try:
-            do()
+            _persist(do, renew)
         except StepError as error:
             left = "; ".join(text for text, _ in steps[index:])
-            raise StepError(
+            raise UnfinishedError(
                 f"the switch failed ({reason}), and so did the way back ({error}). Requests are held. Left "
                 f"to do, in this order: {left}"
             ) from error
+
+
+def _persist(do: Callable[[], _Answer], between: Callable[[], None] = lambda: None) -> _Answer:
+    """Tries again what failed; raises what the last attempt did."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return do()
+        except StepError:
+            between()
+    return do()
 
 
 def recover(path: Path, way: Way) -> str:

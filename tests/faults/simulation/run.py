@@ -1,0 +1,271 @@
+"""One schedule: a plan, its world, faults, and an operator who goes on until an end is reached."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+import cutover.database_move.switching as switching_module
+from cutover.approvals import Approvals
+from cutover.errors import CutoverError
+from cutover.history import BACK, FORWARD, OPERATOR, Heading
+from cutover.journal import Journal, read_journal
+from cutover.lease import LocalLease
+from cutover.runner import Result, Runner
+from tests.faults.simulation.chance import chance
+from tests.faults.simulation.kernel import Kernel, KilledError, Life
+from tests.faults.simulation.machine import installed
+from tests.faults.simulation.outside import Fault
+from tests.faults.simulation.plans import Case
+from tests.faults.simulation.world import SimulatedWorld, open_verification
+
+LIVES_WITH_FAULTS = 8
+"""How often the operator starts a runner before no more faults happen."""
+LIVES_AFTER = 4
+"""How often after that, until the end must be reached."""
+LIFE_SECONDS = 24 * 3600.0
+"""A runner that takes longer than all of its limits hangs."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Where the operator wants to go."""
+
+    direction: str
+    until: str | None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.direction} to {self.until or ('the end' if self.direction == FORWARD else 'the start')}"
+        )
+
+
+THERE = (Goal(FORWARD, None),)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """All that a run depends on."""
+
+    seed: int
+    goals: tuple[Goal, ...]
+    faults: tuple[Fault, ...]
+    without: str = ""
+    """What a negative control takes away."""
+
+    def __str__(self) -> str:
+        faults = ", ".join(map(str, self.faults)) or "no fault"
+        without = f", without {self.without}" if self.without else ""
+        return f"seed {self.seed}: {'; '.join(map(str, self.goals))}; {faults}{without}"
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    broken: tuple[str, str] | None
+    """The invariant and what was seen; None: all held."""
+    end: str
+    """How the last runner ended."""
+    lives: list[str] = field(default_factory=list)
+    happened: list[str] = field(default_factory=list)
+    """The faults that found their call."""
+    calls: int = 0
+    writes: int = 0
+    excused: int = 0
+    longest_held: float = 0.0
+    state: Any = None
+
+
+def run(
+    case: Case, schedule: Schedule, watch: Callable[[SimulatedWorld], None] = lambda _world: None
+) -> Outcome:
+    """Runs it, the same each time."""
+    with _folder() as folder:
+        kernel = Kernel()
+        world = case.world(case.environment)
+        world.build(kernel, list(schedule.faults), schedule.seed, folder)
+        take_away(world, schedule.without)
+        watch(world)
+        administrator = case.environment.database.administrator
+        os.environ[administrator.user_env] = os.environ[administrator.password_env] = "simulated"
+        with installed(kernel, world.simulated_clock, world.disk), _verifying(world):
+            return _Operator(case, schedule, world, kernel, folder).go()
+
+
+def take_away(world: SimulatedWorld, what: str) -> None:
+    """A negative control."""
+    match what:
+        case "":
+            pass
+        case "fsync":
+            world.disk.fsyncs = False
+        case _:
+            raise ValueError(f"there is no control {what!r}")
+
+
+class _Operator:
+    """Starts runners until each goal is reached."""
+
+    def __init__(
+        self, case: Case, schedule: Schedule, world: SimulatedWorld, kernel: Kernel, folder: Path
+    ) -> None:
+        self.case, self.schedule, self.world, self.kernel, self.folder = case, schedule, world, kernel, folder
+        self.chance = chance(schedule.seed, "operator")
+        self.lives: list[str] = []
+
+    def go(self) -> Outcome:
+        end = ""
+        for goal in self.schedule.goals:
+            end = self._pursue(goal)
+            if self.world.rules.broken:
+                break
+        if not self.world.rules.broken:
+            self._at_the_end(end)
+        clients = self.world.clients
+        return Outcome(
+            broken=self.world.rules.broken,
+            end=end,
+            lives=self.lives,
+            happened=[
+                f"{fault} at call {number}, {call.dependency}: {call.name}"
+                for fault, call, number in self.world.outside.happened
+            ],
+            calls=self.world.outside.calls,
+            writes=len(clients.acknowledged),
+            excused=len(clients.excused),
+            longest_held=clients.longest_held,
+            state=self.world.state,
+        )
+
+    def _pursue(self, goal: Goal) -> str:
+        heading = Heading(goal.direction, goal.until, OPERATOR)
+        for number in range(LIVES_WITH_FAULTS + LIVES_AFTER):
+            if number == LIVES_WITH_FAULTS:
+                self.world.outside.calm()
+            end, reached = self._live(heading)
+            self.lives.append(f"{goal}: {end}")
+            if self.world.rules.broken:
+                return end
+            if reached:
+                return end
+            self.kernel.sleep(self.chance.choice((1.0, 5.0, 20.0, 120.0)))
+            self.world.passed()
+        self.world.rules.breaks("known end", f"{goal} is not reached, though nothing fails any more: {end}")
+        return end
+
+    def _live(self, heading: Heading) -> tuple[str, bool]:
+        """One runner's life: how it ended, and whether that is where it was to go."""
+        life = Life(f"runner {len(self.lives) + 1}")
+        self.world.lives.append(life)
+        task = self.kernel.spawn(life, lambda: self._runner(heading))
+        until = self.kernel.now + LIFE_SECONDS
+        self.kernel.run(lambda: task.done or self.world.rules.broken is not None, until)
+        self.kernel.kill(life)  # a thread that is left over ends with its process
+        self.kernel.run(lambda: all(item.done for item in life.tasks), self.kernel.now)
+        if self.world.rules.broken:
+            return "broken", False
+        if not task.done:
+            self.world.rules.breaks("known end", f"a runner hangs: {self.world.outside.calls} calls")
+            return "hangs", False
+        match task.error:
+            case None:
+                result: Result = task.result
+                self._judge(result)
+                final = (
+                    "succeeded",
+                    "rolled back",
+                    f"reached {heading.until}",
+                    f"rolled back to {heading.until}",
+                )
+                return f"{result.outcome} {result.reason}".strip(), result.outcome in final
+            case KilledError():
+                return "killed", False
+            case CutoverError() as error:
+                if not str(error):
+                    self.world.rules.breaks("known end", f"{type(error).__name__} without a word")
+                return f"{type(error).__name__}: {error}", False
+            case error:
+                self.world.rules.breaks("known end", f"ended by {type(error).__name__}: {error}")
+                return f"{type(error).__name__}: {error}", False
+
+    def _runner(self, heading: Heading) -> Result:
+        path, plan, clock = self.folder / "journal.jsonl", self.case.plan, self.world.simulated_clock
+        epoch = max((record.epoch for record in read_journal(path).records), default=0)
+        with LocalLease(self.folder / "lease", clock, epoch) as lease:
+            journal = Journal(path, lease.epoch, clock)
+            try:
+                if not journal.records or journal.records[0].kind != "opened":
+                    opened = {"plan": plan.id, "plan_hash": plan.hash, "environment": plan.environment}
+                    journal.append("opened", opened)
+                context = self.world.port_context(self.folder / "database")
+                return Runner(plan, journal, context, cast(Approvals, self.world)).run(heading)
+            finally:
+                journal.close()
+
+    def _judge(self, result: Result) -> None:
+        if result.outcome == "halted" and not result.reason:
+            self.world.rules.breaks("known end", "halted without a reason")
+
+    def _at_the_end(self, end: str) -> None:
+        """Nothing is on its way any more: every write is where it belongs."""
+        world = self.world
+        world.clients.settle()
+        side = world.reads_from()
+        if side is None:
+            world.rules.breaks("known end", f"{end}: but no database, or both, take writes")
+            return
+        database = world.pair.server(side)
+        for schema, key in world.clients.acknowledged.values():
+            if key not in database.tables.get(f"{schema}.writes", {}):
+                world.rules.breaks(
+                    "no write lost", f"{end}: the acknowledged write {key} is not on the {side}"
+                )
+                return
+        if world.clients.refused:
+            world.rules.breaks("service", world.clients.refused[0])
+
+
+@contextmanager
+def _verifying(world: SimulatedWorld) -> Any:
+    """Verifications compare the simulated rows."""
+    module: Any = switching_module.verifying
+    before = module.open_verification
+    module.open_verification = open_verification(world)
+    try:
+        yield
+    finally:
+        module.open_verification = before
+
+
+@contextmanager
+def _folder() -> Any:
+    """In memory where the machine has such a place: what is durable is known by the simulated disk."""
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    path = Path(tempfile.mkdtemp(prefix="landfall-simulation-", dir=place))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def goals_of(source: Random, case: Case) -> tuple[Goal, ...]:
+    """Where an operator goes in a schedule: there, and often back, and there again."""
+    stages = [stage.id for stage in case.plan.stages]
+    # behind the last stage there may be no return
+    stop = source.choice(stages[:-1])
+    back_to = source.choice([None, *stages[: stages.index(stop)]])
+    kinds: Sequence[tuple[Goal, ...]] = (
+        THERE,
+        (Goal(FORWARD, stop), Goal(BACK, None)),
+        (Goal(FORWARD, stop), Goal(BACK, back_to), Goal(FORWARD, stages[-1])),
+        (Goal(FORWARD, stages[-2]), Goal(BACK, None)),
+    )
+    return source.choice(kinds)
