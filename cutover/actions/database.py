@@ -189,6 +189,7 @@ class SwitchDatabase(Action):
     def undo(self, context: Context) -> Evidence:
         """Keeps every write, or refuses. Raises StepError."""
         if context.move().serving() == "source":
+            context.move().follow_again()
             return {"switch": "it never came to its end, or was taken back: the source's database serves"}
         back = context.move().switch_back(context.facts.recall(RIGHTS), context.say)
         return {

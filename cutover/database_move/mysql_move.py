@@ -215,6 +215,10 @@ class MySqlMove:
         """See DatabaseMove."""
         return self._switching.back(rights, say)
 
+    def follow_again(self) -> None:
+        """See DatabaseMove."""
+        self._switching.follow_again()
+
     def connections(self, side: Side) -> Sequence[Connection]:
         """See DatabaseMove."""
         server = self._servers.server(side)

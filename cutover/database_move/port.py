@@ -101,6 +101,9 @@ class DatabaseMove(Protocol):
     def switch_back(self, rights: Rights, say: Say) -> Back:
         """Hands back to the source's database with every write; refuses where it would lose some."""
 
+    def follow_again(self) -> None:
+        """Lets the target follow the source, where a switch back is done that may not have come to that."""
+
     def connections(self, side: Side) -> Sequence[Connection]:
         """Whom a side's database serves, the replication and ourselves left out."""
 

@@ -191,6 +191,12 @@ class Switching:
             self._follow_again()
         return ended
 
+    def follow_again(self) -> None:
+        """See DatabaseMove."""
+        last = SwitchRecord.last(self._back)
+        if self.serving() == "source" and last is not None and last["stage"] == "done":
+            self._follow_again()
+
     def _follow_again(self) -> None:
         """After a way back: the target follows the source again, from where the source began to serve."""
         self._replications.reverse().stop()

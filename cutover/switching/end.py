@@ -43,6 +43,10 @@ class DatabaseEnd:
         self.session.ping()
         self.fence.prepare(self.session)
 
+    def position(self) -> str:
+        """Up to where it has written. Raises DatabaseError."""
+        return str(self.session.value(self.position_query) or "").replace("\n", "")
+
     def allow(self, seconds: float) -> None:
         """How long a statement may take from now on. Raises DatabaseError."""
         self.session.allow(seconds)

@@ -8,14 +8,15 @@ that there is no way back but another switch, in the other direction, by the rev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from cutover.errors import StepError, StepTimeoutError, UnfinishedError
 from cutover.gate import Gates, NoGates
+from cutover.mysql import DatabaseError
 from cutover.switching.end import DatabaseEnd, Drain
 from cutover.switching.record import COMMITTED, SwitchRecord
 
@@ -29,6 +30,10 @@ ATTEMPTS = 3
 
 class GivenUpError(StepError):
     """The switch was given up in time: everything is as it was before, and nobody was refused."""
+
+
+class _TakenError(StepError):
+    """The new database has taken writes already: there is only the way ahead."""
 
 
 class Workers(Protocol):
@@ -123,7 +128,10 @@ class Switch:
         self._limits = limits
         self._record = record
         self._compare = compare
-        self._promoting = False
+        self._stood: str | None = None
+        """Where the new database stood when its promotion was begun."""
+        self._position = ""
+        self._took: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -169,11 +177,15 @@ class Switch:
             parts = self._until_promoted(begun)
             self._record.note("letting through", position=parts.position)
         except StepError as error:
-            self._give_up(error)
-            raise GivenUpError(
-                f"the switch was given up after {(time.monotonic() - begun) * 1000:.0f} ms, and requests go "
-                f"to the {self._old.side} as before: {error}"
-            ) from error
+            try:
+                self._give_up(error)
+            except _TakenError:
+                parts = self._go_ahead()
+            else:
+                raise GivenUpError(
+                    f"the switch was given up after {(time.monotonic() - begun) * 1000:.0f} ms, and requests "
+                    f"go to the {self._old.side} as before: {error}"
+                ) from error
         try:
             let_through = _persist(lambda: self._gates.let_through(self._new.side))
             _persist(self._workers.resume)
@@ -201,7 +213,7 @@ class Switch:
                 end.allow(left + ANSWER_SECONDS)
             return left
 
-        took: dict[str, float] = {}
+        took = self._took
 
         def timed(name: str, what: Callable[[], object]) -> None:
             start = time.monotonic()
@@ -220,6 +232,7 @@ class Switch:
             self._drain.mark,
         )
         took["fence"] = (time.monotonic() - start) * 1000
+        self._position = report.position
         self._record.note("fenced", position=report.position)
         timed(
             "drain", lambda: self._drain.wait(report.position, ready_within(limits.drain, "all was applied"))
@@ -227,15 +240,15 @@ class Switch:
         timed("compare", lambda: self._compare(within(limits.compare, "all was compared")))
         self._refuse_late_writes(report.position)
         ready_within(limits.fence, "the promotion")
-        self._record.note("promoting")
-        self._promoting = True
+        self._stood = self._new.position()
+        self._record.note("promoting", stood=self._stood, position=report.position)
         timed("promote", self._promote)
         within(limits.total, "requests were let through")
         return Parts(position=report.position, **took)
 
     def _refuse_late_writes(self, position: str) -> None:
         """Somebody who passed the fence would be lost."""
-        now = str(self._old.session.value(self._old.position_query) or "").replace("\n", "")
+        now = self._old.position()
         if now != position:
             raise StepError(
                 f"{self._old.server} was written to behind its fence: it was at {position} and is at {now}. "
@@ -250,7 +263,7 @@ class Switch:
 
     def _give_up(self, reason: StepError) -> None:
         """Back to the old state, whatever of the new one was reached."""
-        give_up(self._way, reason, promoting=self._promoting)
+        give_up(self._way, reason, stood=self._stood)
         try:
             self._record.note("given up", reason=str(reason))
         except StepError as error:
@@ -258,14 +271,31 @@ class Switch:
                 f"the switch was given up ({reason}), and that could not be written down: {error}"
             ) from error
 
+    def _go_ahead(self) -> Parts:
+        """What was begun is brought to its end: whoever was not kept by a gate has written to the new one."""
+        try:
+            self._record.note("letting through", position=self._position)
+            _persist(self._new.promote, self._new.renew)
+        except StepError as error:
+            raise UnfinishedError(
+                f"{self._new.server} has taken writes already, and could not be let serve: {error}"
+            ) from error
+        return Parts(position=self._position, **self._took)
 
-def give_up(way: Way, reason: Exception, *, promoting: bool) -> None:
+
+def give_up(way: Way, reason: Exception, *, stood: str | None) -> None:
     """Goes back to the old database: no request has reached the new one.
 
     In this order: where its promotion was begun, the new database refuses writes again before the old one
     takes any. Else it has refused them all along, and is not asked: it may be what does not answer.
 
+    Args:
+        stood: where the new database stood when its promotion was begun; None where it was not, empty where
+            that is not known.
+
     Raises:
+        _TakenError: somebody who passes no gate has written to the new database meanwhile. It refuses writes
+            by now, and nothing else was changed.
         StepError: a part of it failed; the text says what is left to do by hand. The gate stays closed then.
     """
     old, new = way.old, way.new
@@ -274,13 +304,20 @@ def give_up(way: Way, reason: Exception, *, promoting: bool) -> None:
         for end in (old, new):
             end.renew()
 
+    def demote() -> None:
+        new.fence.refuse_writes(new.session, GIVE_UP_SECONDS)
+        # whoever connected while it admitted writes may have kept the right to
+        new.fence.end_connections(new.session, time.monotonic() + GIVE_UP_SECONDS)
+        if stood and (now := new.position()) != stood and _unlogged(new):
+            raise _TakenError(f"{new.server} was at {stood} before it was to serve, and is at {now}")
+
     renew()
     demoted: tuple[tuple[str, Callable[[], object]], ...] = (
-        (f"let {new.server} refuse writes", lambda: new.fence.refuse_writes(new.session, GIVE_UP_SECONDS)),
+        (f"let {new.server} refuse writes", demote),
         (f"let {new.server} follow again", way.drain.resume),
     )
     steps: tuple[tuple[str, Callable[[], object]], ...] = (
-        *(demoted if promoting else ()),
+        *(demoted if stood is not None else ()),
         (f"let {old.server} take writes", lambda: old.fence.lower(old.session)),
         ("let the workers go on", way.workers.resume),
         (f"let requests through to the {old.side}", lambda: way.gates.let_through(old.side)),
@@ -288,6 +325,8 @@ def give_up(way: Way, reason: Exception, *, promoting: bool) -> None:
     for index, (_, do) in enumerate(steps):
         try:
             _persist(do, renew)
+        except _TakenError:
+            raise
         except StepError as error:
             left = "; ".join(text for text, _ in steps[index:])
             raise UnfinishedError(
@@ -301,13 +340,24 @@ def _persist(do: Callable[[], _Answer], between: Callable[[], None] = lambda: No
     for _ in range(ATTEMPTS - 1):
         try:
             return do()
+        except _TakenError:
+            raise
         except StepError:
             between()
     return do()
 
 
+def _unlogged(end: DatabaseEnd) -> bool:
+    """Whether our own statements on accounts leave a database's position where it is."""
+    try:
+        end.session.execute("SET SESSION sql_log_bin = 1")
+    except DatabaseError:
+        return False
+    return True
+
+
 def recover(path: Path, way: Way) -> str:
-    """Ends what a switch left behind that was killed: ahead if requests may have been let through, else back.
+    """Ends what a killed switch left behind: ahead if the new database may have taken writes, else back.
 
     Returns:
         `done`, `given up`, or `nothing` where no switch was begun.
@@ -320,16 +370,26 @@ def recover(path: Path, way: Way) -> str:
         return "nothing" if last is None else str(last["stage"])
     record = SwitchRecord(path)
     try:
-        if last["stage"] in COMMITTED:
-            way.new.promote()
-            way.gates.let_through(way.new.side)
-            way.workers.resume()
+        ahead = last["stage"] in COMMITTED
+        if not ahead and last["stage"] != "arming":
+            reason = StepError(f"killed while {last['stage']}")
+            try:
+                give_up(way, reason, stood=_stood(last))
+            except _TakenError:
+                ahead = True
+                record.note("letting through", position=last.get("position"))
+        if ahead:
+            _persist(way.new.promote, way.new.renew)
+            _persist(lambda: way.gates.let_through(way.new.side))
+            _persist(way.workers.resume)
             record.note("done")
             return "done"
-        if last["stage"] != "arming":
-            promoting = last["stage"] == "promoting"
-            give_up(way, StepError(f"killed while {last['stage']}"), promoting=promoting)
         record.note("given up", reason=f"killed while {last['stage']}")
         return "given up"
     finally:
         record.close()
+
+
+def _stood(last: Mapping[str, Any]) -> str | None:
+    """Where the new database stood when its promotion was begun; None where it was not."""
+    return str(last.get("stood", "")) if last["stage"] == "promoting" else None

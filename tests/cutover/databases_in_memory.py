@@ -109,6 +109,10 @@ class FakeMove:
         self.serves = self.serves or "source"
         return "given up"
 
+    def follow_again(self) -> None:
+        if self.serves == "source" and self.forward == "stopped":
+            self.forward = "running"
+
     def start_reverse(self) -> Mapping[str, Any]:
         self._begin("start_reverse")
         self.reverse = "running"

@@ -42,10 +42,24 @@ def main() -> int:
             print(rows[-1].line(), flush=True)
             for failure in rows[-1].failures:
                 print(f"    {failure}", flush=True)
+    controls: list[Row] = []
+    if options.only in "negative controls":
+        print("negative controls: a protection taken away; `held` counts how often that was noticed")
+        for row in simulated.negative_controls(_say):
+            controls.append(row)
+            print(row.line(), flush=True)
     seeds = sum(row.cases for row in rows if row.fault == "random fault schedules")
     report = {
         "rows": [row.report() for row in rows],
-        "negative_controls": [],
+        "negative_controls": [
+            {
+                "removed": row.fault.removeprefix("without the "),
+                "detected": row.held == row.cases,
+                "cases": row.cases,
+                "times_detected": row.held,
+            }
+            for row in controls
+        ],
         "seeds": seeds,
         "invariants": INVARIANTS,
         "plans": list(NAMES),
@@ -53,7 +67,7 @@ def main() -> int:
     }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    return 0 if all(row.held == row.cases for row in rows) else 1
+    return 0 if all(row.held == row.cases for row in (*rows, *controls)) else 1
 
 
 def the_rows(seeds: int, first: int) -> list[tuple[str, Callable[[simulated.Say], Row]]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from cutover.history import BACK, FORWARD
+from tests.faults.simulation.controls import WITHOUT
 from tests.faults.simulation.outside import CRASHES, DISK, REFUSALS, TIMEOUTS, Call, Fault
 from tests.faults.simulation.plans import NAMES, case
 from tests.faults.simulation.run import THERE, Goal, Outcome, Schedule, run
@@ -45,7 +46,7 @@ def random_schedules(say: Say, seeds: int = SEEDS, first: int = 0, names: tuple[
 
 
 @cache
-def calls_of(name: str) -> tuple[tuple[int, str, Call], ...]:
+def calls_of(name: str, goals: tuple[Goal, ...] = THERE, seed: int = 0) -> tuple[tuple[int, str, Call], ...]:
     """Every call of an uninterrupted run: its number, the step that made it, and what it is."""
     found: list[tuple[int, str, Call]] = []
 
@@ -62,13 +63,13 @@ def calls_of(name: str) -> tuple[tuple[int, str, Call], ...]:
             before(call, life)  # type: ignore[arg-type]
 
         def write(operation: str) -> str | None:
-            found.append((world.outside.calls + 1, "", Call("disk", operation, writes=True)))
+            found.append((world.outside.calls + 1, world.step, Call("disk", operation, writes=True)))
             return disk(operation)
 
         world.before = note  # type: ignore[method-assign]
         world.disk.fault = write
 
-    run(case(name), Schedule(0, THERE, ()), watch)
+    run(case(name), Schedule(seed, goals, ()), watch)
     return tuple(found)
 
 
@@ -119,3 +120,24 @@ def kills_in_recovery(say: Say, names: tuple[str, ...] = NAMES) -> Row:
             for again in CRASHES[:2]
         ]
     return run_cases("kill during recovery", "simulation", check_schedule, cases, say=say)
+
+
+def control_schedules(without: str, count: int) -> list[Schedule]:
+    """There and back without one protection: the harness has to notice each time."""
+    ends = Goal(FORWARD, "validate"), Goal(BACK, None)
+    return [Schedule(seed, ends, (), without) for seed in range(count)]
+
+
+def check_control(name: str, found: Schedule) -> str:
+    """What is wrong: nothing was noticed."""
+    outcome = run(case(name), found)
+    return "" if outcome.broken else f"{name}, {found}: nothing was noticed"
+
+
+def negative_controls(say: Say, count: int = 25) -> list[Row]:
+    """A row for each protection that is taken away; `held` counts how often that was noticed."""
+    return [
+        run_cases(f"without the {without}", "simulation", check_control,
+                  [("boss-corestone", found) for found in control_schedules(without, count)], say=say)
+        for without in WITHOUT
+    ]  # fmt: skip

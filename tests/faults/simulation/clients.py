@@ -57,6 +57,20 @@ class Resolver:
     until: float = -1.0
 
 
+@dataclass(eq=False)
+class Beside:
+    """A program that nobody named: it writes with a service's account to one database, beside the gate.
+
+    It goes where its settings say, heeds nothing but errors, and connects anew after each. It may be refused:
+    what it is told is written has to be kept all the same.
+    """
+
+    number: int = 0
+    connection: Connection | None = None
+    writing: bool = False
+    refused: int = 0
+
+
 @dataclass
 class Clients:
     """All of them."""
@@ -76,16 +90,39 @@ class Clients:
     """Refused while a switch was broken off and no runner was there yet to end it."""
     lost: list[str] = field(default_factory=list)
     next_due: float = 0.0
+    beside: Beside | None = None
+    """Not in every world."""
 
     def step(self, *, busy: bool) -> None:
         """Something happens or time has passed: requests get on, and new ones come."""
         now = self.world.kernel.now
         for request in list(self.open):
             self._get_on(request)
+        if self.beside is not None and busy:
+            self._write_beside(self.beside)
         if (busy and len(self.open) < 3 and self.chance.random() < 0.15) or now >= self.next_due:
             self.next_due = now + PAUSE_SECONDS
             self._begin()
             self._read()
+
+    def _write_beside(self, beside: Beside) -> None:
+        """Every other event it begins a transaction, or commits the one that it has begun."""
+        database = self.world.pair.source
+        if beside.connection is None or beside.connection.killed:
+            account, schema = self.world.account_of(self.world.environment.workloads[0].key)
+            beside.connection, beside.writing = database.connect(account, schema), False
+            return
+        if not database.may_write(beside.connection):
+            database.connections.pop(beside.connection.number, None)
+            beside.connection, beside.refused = None, beside.refused + 1
+            return
+        beside.writing = not beside.writing
+        if not beside.writing:
+            beside.number += 1
+            key = f"beside{beside.number}"
+            self.world.rules.committed(database)
+            database.write(beside.connection.schema, key, "")
+            self.acknowledged[key] = (beside.connection.schema, key)
 
     def settle(self) -> None:
         """The last requests come to their end; nobody comes any more."""

@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, cast
+from unittest import mock
 
-import cutover.database_move.switching as switching_module
 from cutover.approvals import Approvals
+from cutover.database_move import verifying
 from cutover.errors import CutoverError
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
 from cutover.journal import Journal, read_journal
 from cutover.lease import LocalLease
 from cutover.runner import Result, Runner
 from tests.faults.simulation.chance import chance
+from tests.faults.simulation.controls import taken_away
 from tests.faults.simulation.kernel import Kernel, KilledError, Life
 from tests.faults.simulation.machine import installed
 from tests.faults.simulation.outside import Fault
@@ -92,23 +94,15 @@ def run(
         kernel = Kernel()
         world = case.world(case.environment)
         world.build(kernel, list(schedule.faults), schedule.seed, folder)
-        take_away(world, schedule.without)
         watch(world)
         administrator = case.environment.database.administrator
         os.environ[administrator.user_env] = os.environ[administrator.password_env] = "simulated"
-        with installed(kernel, world.simulated_clock, world.disk), _verifying(world):
+        with (
+            installed(kernel, world.simulated_clock, world.disk),
+            _verifying(world),
+            taken_away(world, schedule.without),
+        ):
             return _Operator(case, schedule, world, kernel, folder).go()
-
-
-def take_away(world: SimulatedWorld, what: str) -> None:
-    """A negative control."""
-    match what:
-        case "":
-            pass
-        case "fsync":
-            world.disk.fsyncs = False
-        case _:
-            raise ValueError(f"there is no control {what!r}")
 
 
 class _Operator:
@@ -236,13 +230,8 @@ class _Operator:
 @contextmanager
 def _verifying(world: SimulatedWorld) -> Any:
     """Verifications compare the simulated rows."""
-    module: Any = switching_module.verifying
-    before = module.open_verification
-    module.open_verification = open_verification(world)
-    try:
+    with mock.patch.object(verifying, "open_verification", open_verification(world)):
         yield
-    finally:
-        module.open_verification = before
 
 
 @contextmanager

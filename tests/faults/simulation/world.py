@@ -12,7 +12,7 @@ from typing import Any
 
 from components.traffic_gate import NAME as GATE
 from cutover.context import Context
-from cutover.database_move import Rights, Say, switching, verifying
+from cutover.database_move import Rights, Say, verifying
 from cutover.database_move.accounts import READS
 from cutover.database_move.mysql_move import MySqlMove
 from cutover.database_move.switching import Switching
@@ -27,7 +27,7 @@ from stacks.settings import Environment, Flips, TargetFlips
 from tests.cutover.redis_in_memory import MemoryKeys
 from tests.cutover.world import FakeCluster, World
 from tests.faults.simulation.chance import chance
-from tests.faults.simulation.clients import Clients
+from tests.faults.simulation.clients import Beside, Clients
 from tests.faults.simulation.databases import ALL, Database, Pair, SimulatedDms, SimulatedServer
 from tests.faults.simulation.gate import GateCommand, GatePod
 from tests.faults.simulation.kernel import Kernel, Life
@@ -40,6 +40,8 @@ STACK_WRITES = frozenset({"repair", "up", "write_flips"})
 KEY_WRITES = frozenset({"delete", "write"})
 PODS_PER_GATE = 2
 LOOK_SECONDS = 5.0
+BESIDE_SHARE = 0.5
+"""How many of the worlds have somebody who writes beside the gate."""
 
 
 @dataclass
@@ -204,9 +206,11 @@ class SimulatedMove(MySqlMove):
         self._database = environment.database
         self._folder = folder
         self._world = world
-        self._servers: Any = Servers(environment, world.pair)
+        servers: Any = Servers(environment, world.pair)
+        self._servers = servers
+        self._watched = {}
         self._switching = SimulatedSwitching(
-            environment, self._servers, self, folder, target=world.wired_target, clock=world.simulated_clock
+            environment, servers, self, folder, target=world.wired_target, clock=world.simulated_clock
         )
         self._switching.world = world
 
@@ -250,7 +254,7 @@ class SimulatedMove(MySqlMove):
     def _dms(self, direction: str) -> DmsReplication:
         ends = (self._servers.source, self._servers.target)
         origin, replica = ends if direction == "forward" else ends[::-1]
-        return DmsReplication(self._world.dms, direction, origin, replica, self._database.name)
+        return DmsReplication((self._world.dms, None), direction, origin, replica, self._database.name)
 
 
 @dataclass
@@ -289,6 +293,8 @@ class SimulatedWorld(World):
         self.latest: Context | None = None
         self.rules = Rules(self)
         self.clients = Clients(self, chance(seed, "clients"))
+        if chance(seed, "beside").random() < BESIDE_SHARE:
+            self.clients.beside = Beside()
         self.wired_target = Wire(self.outside, "target cluster", self.target, CLUSTER_WRITES)
         for name, namespace in (("boss-config", "billing-guance-intl"), ("corestone-config", "guance-basis")):
             if self.source.store.get("configmaps", namespace, name) is None:
@@ -385,8 +391,8 @@ class SimulatedWorld(World):
 
     def reads_from(self) -> Side | None:
         """Whose database answers what is asked now; None in the middle of a switch."""
-        admitting = [side for side in ("source", "target") if self.pair.server(side).admits()]  # type: ignore[arg-type]
-        return admitting[0] if len(admitting) == 1 else None  # type: ignore[return-value]
+        admitting = [server.side for server in (self.pair.source, self.pair.target) if server.admits()]
+        return admitting[0] if len(admitting) == 1 else None
 
     @property
     def runner_seconds(self) -> float:
@@ -462,6 +468,3 @@ def open_verification(world: SimulatedWorld) -> Callable[..., Compared]:
     """Stands for verifying.open_verification."""
     return lambda *_args, **_named: Compared(world)
 
-
-VERIFYING: Any = switching.verifying
-"""The module through which a switch verifies."""

@@ -1,0 +1,51 @@
+"""Negative controls: a protection is taken away from the product, and the simulation has to notice.
+
+Where its absence would show by bad luck alone, the schedules of the control make the bad luck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from cutover.fence import GrantsFence
+from cutover.switching import DmsDrain, NativeDrain
+from tests.faults.simulation.world import SimulatedWorld
+
+WITHOUT = {
+    "fence": "nobody is kept from writing to the database that is left",
+    "lag gate": "nobody waits until the other database has applied everything",
+    "fsync": "what is written to the journal need not be on the disk",
+}
+"""What may be taken away, and what that means."""
+
+
+@contextmanager
+def taken_away(world: SimulatedWorld, what: str) -> Iterator[None]:
+    """Inside, the cutover does without."""
+
+    def nothing(*_: Any, **__: Any) -> None:
+        return None
+
+    match what:
+        case "":
+            yield
+        case "fsync":
+            world.disk.fsyncs = False
+            yield
+        case "fence":
+            with (
+                mock.patch.object(GrantsFence, "refuse_writes", nothing),
+                mock.patch.object(GrantsFence, "end_connections", nothing),
+            ):
+                yield
+        case "lag gate":
+            with (
+                mock.patch.object(NativeDrain, "wait", nothing),
+                mock.patch.object(DmsDrain, "wait", nothing),
+            ):
+                yield
+        case _:
+            raise ValueError(f"there is no control {what!r}: expected {', '.join(WITHOUT)}")
