@@ -64,9 +64,11 @@ class Runner:
         """Goes on towards a heading until it is reached or something stops it."""
         unfinished = self.history.heading
         if unfinished and unfinished.direction == BACK and heading.direction == FORWARD:
-            if unfinished.cause == OPERATOR:
+            if unfinished.cause != OPERATOR:
+                return self._undone(self._follow(unfinished), unfinished.cause)
+            # one that was halted, or refused, may have no way on but ahead: its operator was told and decides
+            if self.history.outcome != "halted":
                 raise PlanError("a rollback is under way; finish it first with `cutover rollback`")
-            return self._undone(self._follow(unfinished), unfinished.cause)
         return self._follow(heading)
 
     def _follow(self, heading: Heading) -> Result:

@@ -155,7 +155,8 @@ class Switching:
             raise StepError(
                 f"the way back is refused: the source does not follow the target ({state.state}: "
                 f"{state.detail}), and {self._written()} transactions that the target has "
-                "committed would be lost. Bring the reverse replication back, or stay"
+                "committed would be lost. Bring the reverse replication back (`cutover run` starts it, where "
+                "that is still to be done), or stay"
             )
         writes = 0
         with self._way("target", rights) as way:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cutover.errors import StepError, UnfinishedError
-from cutover.history import fold
+from cutover.errors import PlanError, StepError, UnfinishedError
+from cutover.history import FORWARD, OPERATOR, Heading, fold
 from cutover.journal import read_journal
 from cutover.plan import Plan
 from tests.cutover.conftest import filled_settings
@@ -87,3 +87,42 @@ def test_a_gate_that_does_not_hold_keeps_what_was_broken_off_on_record(
     drive(world, plan, tmp_path / "journal")
 
     assert fold(read_journal(tmp_path / "journal").records).step("switch-database").cut_off
+
+
+def test_a_rollback_that_was_refused_leaves_the_way_ahead(world: World, plan: Plan, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    end_reverse, world.move.end_reverse = world.move.end_reverse, killed  # type: ignore[method-assign]
+    with pytest.raises(KilledError):
+        drive(world, plan, journal)
+    world.move.end_reverse = end_reverse  # type: ignore[method-assign]
+    assert "no return" in drive(world, plan, journal, BACKWARDS).reason
+
+    assert drive(world, plan, journal).outcome == "succeeded"
+
+
+def test_a_rollback_that_would_lose_writes_leaves_the_way_ahead(
+    world: World, plan: Plan, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    drive(world, plan, journal, Heading(FORWARD, "validate", OPERATOR))
+    world.move.reverse = "failed"
+    assert "would be lost" in drive(world, plan, journal, BACKWARDS).reason
+
+    assert drive(world, plan, journal).outcome == "succeeded"
+
+
+def test_a_rollback_whose_runner_was_killed_is_finished_first(
+    world: World, plan: Plan, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    drive(world, plan, journal, Heading(FORWARD, "validate", OPERATOR))
+    with pytest.raises(KilledError):
+        drive(world, plan, journal, BACKWARDS, kill_after=6)
+
+    with pytest.raises(PlanError, match="finish it first with `cutover rollback`"):
+        drive(world, plan, journal)
+    assert drive(world, plan, journal, BACKWARDS).outcome == "rolled back"

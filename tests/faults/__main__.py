@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.faults import kills
 from tests.faults import simulated_rows as simulated
 from tests.faults.simulation.plans import NAMES, case
 from tests.faults.simulation.rules import INVARIANTS
@@ -73,6 +74,7 @@ def main() -> int:
 def the_rows(seeds: int, first: int) -> list[tuple[str, Callable[[simulated.Say], Row]]]:
     """All rows of the table, in its order."""
     return [
+        ("kill -9", kills.matrix),
         ("kill during recovery", simulated.kills_in_recovery),
         ("API faults", simulated.api_faults),
         ("random fault schedules", lambda say: simulated.random_schedules(say, seeds, first)),

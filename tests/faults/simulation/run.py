@@ -32,6 +32,8 @@ LIVES_WITH_FAULTS = 8
 """How often the operator starts a runner before no more faults happen."""
 LIVES_AFTER = 4
 """How often after that, until the end must be reached."""
+MIND_CHANGES = 0.15
+"""How often an operator goes back after a runner that has not reached its goal."""
 LIFE_SECONDS = 24 * 3600.0
 """A runner that takes longer than all of its limits hangs."""
 
@@ -117,8 +119,9 @@ class _Operator:
 
     def go(self) -> Outcome:
         end = ""
-        for goal in self.schedule.goals:
-            end = self._pursue(goal)
+        goals = list(self.schedule.goals)
+        while goals:
+            end = self._pursue(goals.pop(0), ahead=goals)
             if self.world.rules.broken:
                 break
         if not self.world.rules.broken:
@@ -139,7 +142,8 @@ class _Operator:
             state=self.world.state,
         )
 
-    def _pursue(self, goal: Goal) -> str:
+    def _pursue(self, goal: Goal, ahead: list[Goal]) -> str:
+        """Goes to it; who changes his mind on the way there puts another goal ahead."""
         heading = Heading(goal.direction, goal.until, OPERATOR)
         for number in range(LIVES_WITH_FAULTS + LIVES_AFTER):
             if number == LIVES_WITH_FAULTS:
@@ -149,6 +153,12 @@ class _Operator:
             if self.world.rules.broken:
                 return end
             if reached:
+                return end
+            if goal.direction == BACK and ("no return" in end or "would be lost" in end):
+                ahead.insert(0, Goal(FORWARD, None))
+                return end
+            if goal.direction == FORWARD and self.chance.random() < MIND_CHANGES:
+                ahead.insert(0, Goal(BACK, None))
                 return end
             self.kernel.sleep(self.chance.choice((1.0, 5.0, 20.0, 120.0)))
             self.world.passed()

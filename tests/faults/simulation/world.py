@@ -467,4 +467,3 @@ class SimulatedWorld(World):
 def open_verification(world: SimulatedWorld) -> Callable[..., Compared]:
     """Stands for verifying.open_verification."""
     return lambda *_args, **_named: Compared(world)
-

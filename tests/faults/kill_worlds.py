@@ -1,0 +1,116 @@
+"""The worlds in memory of the kill matrix: for each plan how it is made, reached, and compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from cutover.context import Context
+from cutover.plan import Plan
+from cutover.plans import build_plan
+from stacks.settings import Environment
+from tests.cutover.conftest import filled_settings
+from tests.cutover.world import World
+
+Around = Callable[[Callable[[], Any]], Any]
+"""Carries out an effect, keeps the world, and may end the process."""
+_OF_A_CLUSTER = {"create", "delete", "execute", "merge_patch", "run_pod", "server_side_apply"}
+_OF_STACKS = {"repair", "up", "write_flips"}
+_OF_DATABASES = {"prepare_users", "replicate", "retire", "prepare_reverse", "switch", "switch_back"}
+_OF_DATABASES |= {"recover", "follow_again", "start_reverse", "end_reverse"}
+EFFECTS = frozenset(_OF_A_CLUSTER | _OF_STACKS | _OF_DATABASES)
+"""What changes something outside."""
+
+
+@dataclass(frozen=True)
+class KillWorld:
+    """A plan's world."""
+
+    plan: Plan
+    make: Callable[[], Any]
+    context: Callable[[Any, Around], Context]
+    """A runner's ways out, each effect carried out by the function that is given."""
+    inside: Callable[[Any, Around], AbstractContextManager[Any]]
+    """What has to stand around a run."""
+    end: Callable[[Any], Any]
+    """What an uninterrupted run and one that was killed must have in common at the end."""
+    source: Callable[[Any], Any]
+    """What must be as it was before, after a rollback."""
+    pause_seconds: float = 60.0
+    """How long an operator waits before he tries again what was halted."""
+
+
+class Wire:
+    """A part of the world whose effects are carried out by somebody else."""
+
+    def __init__(self, part: Any, around: Around) -> None:
+        self._part, self._around = part, around
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._part, name)
+        if name not in EFFECTS or not callable(found):
+            return found
+        return lambda *args, **named: self._around(lambda: found(*args, **named))
+
+
+@cache
+def boss_corestone() -> KillWorld:
+    """The first document's plan, both phases."""
+    settings = filled_settings(replication=True)
+    settings["cutover"] |= {"soak_seconds": 10, "source_quiet_seconds": 5}
+    settings["cutover"]["timeouts"] |= {"callers_seen": 5}
+    environment = Environment.model_validate(settings)
+    administrator = environment.database.administrator
+    os.environ[administrator.user_env] = os.environ[administrator.password_env] = "simulated"
+
+    def make() -> World:
+        world = World(environment)
+        for name, namespace in (("boss-config", "billing-guance-intl"), ("corestone-config", "guance-basis")):
+            if world.source.store.get("configmaps", namespace, name) is None:
+                metadata = {"namespace": namespace, "name": name}
+                found = {"apiVersion": "v1", "kind": "ConfigMap", "data": {}, "metadata": metadata}
+                world.source.store.put(found)
+        return world
+
+    def context(world: World, around: Around) -> Context:
+        plain = world.context()
+        clusters: Any = {name: Wire(part, around) for name, part in plain.clusters.items()}
+        parts: Any = {name: Wire(getattr(plain, name), around) for name in ("stacks", "database_move")}
+        return dataclasses.replace(plain, clusters=clusters, **parts)
+
+    def schedules(world: World) -> dict[tuple[str, str], bool]:
+        return {
+            (side, name): cluster.store.objects["cronjobs", namespace, name]["spec"].get("suspend", False)
+            for side, cluster in (("source", world.source), ("target", world.target))
+            for kind, namespace, name in cluster.store.objects
+            if kind == "cronjobs"
+        }
+
+    def end(world: World) -> Any:
+        ups = [event for event in world.events if event.startswith("up")]
+        return world.state, schedules(world), ups
+
+    def source(world: World) -> Any:
+        state = world.state
+        on_source = {
+            name: suspended for (side, name), suspended in schedules(world).items() if side == "source"
+        }
+        kept = {name: state[name] for name in ("records", "ttl", "source", "database", "forwarding")}
+        return kept, on_source
+
+    return KillWorld(
+        build_plan("boss-corestone", environment),
+        make,
+        context,
+        lambda _world, _around: nullcontext(),
+        end,
+        source,
+    )
+
+
+WORLDS: dict[str, Callable[[], KillWorld]] = {"boss-corestone": boss_corestone}
