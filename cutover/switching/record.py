@@ -42,8 +42,7 @@ class SwitchRecord:
     def note(self, stage: Stage, **facts: Any) -> None:
         """Writes a line. Raises StepError, LeaseError: the stage must not be begun then."""
         self._ensure()
-        line = json.dumps({"stage": stage, **facts}, separators=(",", ":")).encode() + b"
-"
+        line = json.dumps({"stage": stage, **facts}, separators=(",", ":")).encode() + b"\n"
         if self._failed:
             raise StepError(f"the record of the switch {self._path} takes no more lines: {self._failed}")
         try:
