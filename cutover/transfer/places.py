@@ -26,7 +26,8 @@ class StackDatabase:
     port: int | None = None
     """None: the engine's own."""
     ca: str | None = None
-    """A file of the project with the authorities of its certificate; with it TLS is verified."""
+    """A file of the project with the authorities of its certificate, which is always verified; None: those of
+    SSL_CERT_FILE, else the system's."""
     role_output: str = ""
     """The stack's output with the role to be assumed for it, such as `runner_role_arns.conversion`; empty:
     as we are."""
@@ -48,7 +49,8 @@ class SecretDatabase:
     host: str = ""
     """How we reach it, where the URL's host is known in the cluster alone; may have `:port`."""
     ca: str | None = None
-    """See StackDatabase."""
+    """A file of the project with the authorities of its certificate; None: it is reached as it is inside its
+    cluster, without TLS."""
 
 
 DatabasePlace = StackDatabase | SecretDatabase
@@ -67,7 +69,7 @@ class StackRedis:
     """None: the stack's output `…_port`, else Redis's own."""
     tls: bool = True
     ca: str | None = None
-    """See StackDatabase; without it the system's authorities are asked."""
+    """See StackDatabase."""
     role_output: str = ""
     """See StackDatabase."""
 

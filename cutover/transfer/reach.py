@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,7 +60,7 @@ def database_server(context: Context, place: DatabasePlace) -> tuple[Server | Po
         return _by_secret(context, place)
     host, user, password = stack_login(context, place)
     port = stack_port(context, place)
-    ca = _authority(context, place.ca)
+    ca = authorities(context, place)
     if place.engine == "mysql":
         return Server(place.name, host, port, user, password, ca=ca), place.database
     return PostgresServer(place.name, host, port, user, password, ca=ca), place.database
@@ -66,10 +68,11 @@ def database_server(context: Context, place: DatabasePlace) -> tuple[Server | Po
 
 def redis_server(context: Context, place: RedisPlace) -> RedisServer:
     """A Redis. Raises StepError."""
-    ca = _authority(context, place.ca)
     if isinstance(place, StackRedis):
         host, user, password = stack_login(context, place)
+        ca = authorities(context, place) if place.tls else None
         return RedisServer(place.name, host, stack_port(context, place), user, password, tls=place.tls, ca=ca)
+    ca = _authority(context, place.ca)
     url = _url(context, place)
     host, port = _address(place.host, url.hostname or "", url.port or REDIS_PORT)
     return RedisServer(
@@ -141,6 +144,24 @@ def stack_port(context: Context, place: StackDatabase | StackRedis) -> int:
     """The place's port: as the plan says, else as the stack does, else the engine's own."""
     usual = PORTS[place.engine] if isinstance(place, StackDatabase) else REDIS_PORT
     return place.port or int(_outputs(context, place.stack).get(f"{place.output}_port") or usual)
+
+
+def authorities(context: Context, place: StackDatabase | StackRedis) -> str:
+    """A file with the authorities of a managed store's certificate: such a store is reached by TLS alone.
+
+    As the plan says, else as SSL_CERT_FILE does, else the system's. RDS's own are not among the system's:
+    AWS publishes them as a bundle.
+    """
+    found = (
+        _authority(context, place.ca)
+        or os.environ.get("SSL_CERT_FILE")
+        or ssl.get_default_verify_paths().cafile
+    )
+    if not found or not Path(found).is_file():
+        raise StepError(
+            f"no file of authorities is known for {place.name}: let SSL_CERT_FILE name one, with RDS's bundle"
+        )
+    return found
 
 
 def _by_secret(context: Context, place: SecretDatabase) -> tuple[Server | PostgresServer, str]:

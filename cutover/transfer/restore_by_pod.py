@@ -23,6 +23,8 @@ KEPT = "before_landfall"
 _DONE = "landfall: "
 _START_SECONDS = 300.0
 _SPARE = 1.5
+_LONGEST_VARIABLE = 120_000
+"""Bytes that one variable of a process may have; with a longer bundle the pod takes TLS, and any name."""
 
 _BEGIN = r"""
 set -eu
@@ -178,11 +180,12 @@ class RestoreByPod(Action):
             "PGUSER": user,
             "PGPASSWORD": password,
             "PGDATABASE": self.target.database,
-            "PGSSLMODE": "prefer",
+            "PGSSLMODE": "require",
             "PGCONNECT_TIMEOUT": "10",
         }
-        if self.target.ca is not None:
-            given["PG_CA"] = Path(context.project, self.target.ca).read_text(encoding="ascii")
+        authorities = Path(reach.authorities(context, self.target)).read_text(encoding="utf-8")
+        if len(authorities.encode()) <= _LONGEST_VARIABLE:
+            given["PG_CA"] = authorities
         scratch = ""
         if dumped is not None:
             file = dumped.files[0]

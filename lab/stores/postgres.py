@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cutover.postgres import PostgresError, PostgresServer, PostgresSession
+from lab.kubernetes.certificates import Authority
 from lab.replication.mariadb import LOOPBACK, PASSWORD, free_port
 from lab.setup import find_program
 from lab.world import LabError
@@ -37,12 +38,18 @@ class PostgresDb:
     name: str
     folder: Path
     """Where the server's account may go: not below a test's own folder, which is closed to others."""
+    authority: Authority
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     def server(self) -> PostgresServer:
         """How to connect to it, as its administrator."""
-        return PostgresServer(self.name, LOOPBACK, self.port, USER, PASSWORD)
+        return PostgresServer(self.name, LOOPBACK, self.port, USER, PASSWORD, ca=str(self.ca))
+
+    @property
+    def ca(self) -> Path:
+        """The file of the authority that signed its certificate."""
+        return self.folder / "ca.pem"
 
     def session(self, database: str = "system") -> PostgresSession:
         """A session with all rights."""
@@ -54,6 +61,8 @@ class PostgresDb:
         if new:
             self._install()
         arguments = ["-D", f"{self.folder}/data", "-p", str(self.port), "-h", LOOPBACK, "-k", ""]
+        for name, value in (("ssl", "on"), ("ssl_cert_file", "server.crt"), ("ssl_key_file", "server.key")):
+            arguments += ["-c", f"{name}={value if value == 'on' else self.folder / value}"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*_as_account(), str(server_folder() / "postgres"), *arguments, "-c", "fsync=off"],
@@ -88,8 +97,10 @@ class PostgresDb:
         self.folder.mkdir(parents=True)
         password = self.folder / "password"
         password.write_text(PASSWORD)
+        self.ca.write_bytes(self.authority.certificate)
+        self.authority.server(self.name, [LOOPBACK]).write(self.folder, "server")
         if os.geteuid() == 0:
-            for path in (self.folder, password):
+            for path in (self.folder, password, self.folder / "server.crt", self.folder / "server.key"):
                 shutil.chown(path, _ACCOUNT)
         subprocess.run(
             [
@@ -103,6 +114,8 @@ class PostgresDb:
             timeout=120,
         )
         password.unlink()
+        with (self.folder / "data" / "pg_hba.conf").open("w") as rules:
+            rules.write("hostssl all all 127.0.0.1/32 scram-sha-256\n")
 
     def _answers(self) -> bool:
         try:

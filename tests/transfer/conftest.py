@@ -77,7 +77,7 @@ def mysql_pair(mariadb_servers: tuple[MariaDb, MariaDb], world: TransferWorld) -
 def postgres_server() -> Iterator[PostgresDb]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        server = PostgresDb("postgres", Path(folder, "one"))
+        server = PostgresDb("postgres", Path(folder, "one"), Authority("tests"))
         try:
             server.start()
             yield server
@@ -90,6 +90,7 @@ def postgres(postgres_server: PostgresDb, world: TransferWorld) -> PostgresDb:
     """A PostgreSQL with an empty database, known as the one to be converted into."""
     postgres_server.reset()
     world.give("conversion_database", postgres_server.server())
+    (world.context.project / "postgres.pem").write_bytes(postgres_server.ca.read_bytes())
     return postgres_server
 
 

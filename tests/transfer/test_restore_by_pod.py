@@ -25,6 +25,7 @@ DESTINATION = StackDatabase(
     engine="postgres",
     database="system",
     region=REGION,
+    ca="postgres.pem",
 )
 RESTORE = RestoreByPod(
     dump=DUMP, target=DESTINATION, cluster="destination", namespace="threescale", image="tools"

@@ -47,6 +47,7 @@ CONVERTED = StackDatabase(
     engine="postgres",
     database="system",
     region=REGION,
+    ca="postgres.pem",
 )
 BACKEND = StackRedis(
     name="the source's backend Redis", stack=STACK, output="backend_redis", region=REGION, tls=False
