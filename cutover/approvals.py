@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -122,9 +123,9 @@ class Approvals:
         self.slips.write(step, json.dumps(asdict(slip)))
         return Approval(step, by, note, slip.at, slip.asked)
 
-    def given(self) -> frozenset[str]:
-        """The steps whose approvals lie here, taken already or not."""
-        return frozenset(path.stem for path in self.folder.glob("*.json"))
+    def given(self, steps: Iterable[str]) -> frozenset[str]:
+        """Those of some steps whose approvals lie here, taken already or not. Raises JournalError."""
+        return frozenset(step for step in steps if self.slips.read(step) is not None)
 
     def take(self, step: str, asked: str, plan_hash: str, round_: int) -> Approval | None:
         """The approval of a step, if there is one and it is good.

@@ -183,13 +183,14 @@ class Session:
 
     def owner_status(self, plan: Plan, asked: str) -> dict[str, Any]:
         """What concerns one owner. Raises PlanError where it is none of the plan's, JournalError."""
+        owner = find_owner(plan, asked)
         return owner_status(
             plan,
             self.history(),
-            find_owner(plan, asked),
+            owner,
             self.clock.now(),
             running=self.running(),
-            given=self.approvals.given(),
+            given=self.approvals.given(step.id for step in plan.steps if step.owner == owner),
             program=self.program,
         )
 
