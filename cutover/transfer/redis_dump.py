@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from cutover.transfer import manifest, rdb, reach
 from cutover.transfer.manifest import Manifest
 from cutover.transfer.places import DumpPlace, RedisPlace
 from cutover.transfer.programs import program, run, version
-from cutover.transfer.redis_server import RedisServer
+from cutover.transfer.redis_server import Held, RedisServer
 from cutover.transfer.work import work_folder
 
 
@@ -44,14 +45,14 @@ class DumpRedis(Action):
         """Raises StepError; also where keys were written or deleted meanwhile."""
         manifest.discard(context, self.dump)
         server = reach.redis_server(context, self.source)
-        before = server.used()
+        before = server.held()
         with work_folder(context, self.dump.prefix) as folder:
             path = folder / rdb.FILE
             tool = _snapshot(context, server, path)
             counted = rdb.check(context, path)
             with rdb.staged(context, path) as copy:
-                keys = copy.used()
-            _refuse_changed(server, before, keys)
+                keys, there = copy.used(), copy.held()
+            _refuse_changed(server, before, there)
             written = Manifest(
                 kind="redis",
                 tool=tool,
@@ -83,16 +84,21 @@ def _snapshot(context: Context, server: RedisServer, path: Path) -> str:
     return version(tool)
 
 
-def _refuse_changed(server: RedisServer, before: dict[int, int], keys: dict[int, int]) -> None:
-    """Keys may expire while a snapshot is taken; none may come."""
-    after = server.used()
-    grown = [number for number, count in after.items() if count > before.get(number, 0)]
-    held = [number for number, count in after.items() if keys.get(number, 0) < count]
-    if grown or held:
+def _refuse_changed(server: RedisServer, before: Mapping[int, Held], taken: Mapping[int, Held]) -> None:
+    """Keys may expire while a snapshot is taken; none may come, and none without an end may go."""
+    after = server.held()
+    nothing = Held(0, 0)
+    changed = [
+        number
+        for number in sorted({*before, *taken, *after})
+        if len({each.get(number, nothing).lasting for each in (before, taken, after)}) > 1
+        or after.get(number, nothing).ending > before.get(number, nothing).ending
+    ]
+    if changed:
         raise StepError(
             f"{server} was written to while its snapshot was taken (database "
-            f"{', '.join(map(str, grown or held))}): stop whatever still writes to it; then `cutover run` "
-            "takes it again"
+            f"{', '.join(map(str, changed))}): stop whatever still writes to it; then `cutover run` takes it "
+            "again"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -83,17 +82,32 @@ class RedisServer:
 
     def used(self) -> dict[int, int]:
         """How many keys each database that is not empty holds. Raises StepError."""
+        return {number: held.keys for number, held in self.held().items()}
+
+    def held(self) -> dict[int, Held]:
+        """The same, with how many of them have an end. Raises StepError."""
         with self.open() as store:
             info = store.call("INFO", "keyspace")
-        return used_databases(info)
+        return {
+            int(name[2:]): Held(int(found["keys"]), int(found["expires"]))
+            for name, found in info.items()
+            if name.startswith("db")
+        }
 
 
-def used_databases(info: Any) -> dict[int, int]:
-    """From what INFO keyspace answers, as text or as the client parses it."""
-    if isinstance(info, dict):
-        return {int(name[2:]): int(found["keys"]) for name, found in info.items() if name.startswith("db")}
-    text = info.decode() if isinstance(info, bytes) else str(info)
-    return {int(n): int(keys) for n, keys in re.findall(r"^db(\d+):keys=(\d+)", text, re.MULTILINE)}
+@dataclass(frozen=True)
+class Held:
+    """What a database of a Redis holds."""
+
+    keys: int
+    """Those too that are past their end and not cleared away yet."""
+    ending: int
+    """Of those, so many have an end."""
+
+    @property
+    def lasting(self) -> int:
+        """Those without an end, which go only if somebody deletes them."""
+        return self.keys - self.ending
 
 
 class RedisDatabase:

@@ -98,7 +98,7 @@ def postgres(postgres_server: PostgresDb, world: TransferWorld) -> PostgresDb:
 def redis_pair(tmp_path: Path, world: TransferWorld) -> Iterator[tuple[RedisDb, RedisDb]]:
     """Two empty Redis, known as the source's and the destination's; the second appends to a file."""
     servers = (
-        RedisDb("backend", tmp_path / "backend"),
+        RedisDb("backend", tmp_path / "backend", ("enable-debug-command yes",)),
         RedisDb("recovered", tmp_path / "recovered", ("appendonly yes",)),
     )
     try:

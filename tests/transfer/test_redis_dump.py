@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cutover.errors import StepError
-from cutover.transfer import CompareRedis, DumpRedis, RecoverRedis, manifest
+from cutover.transfer import CompareRedis, DumpRedis, RecoverRedis, manifest, redis_dump
 from lab.stores.redis import RedisDb
 from tests.transfer.transfer_world import BACKEND, DUMP, RECOVERED, TransferWorld
 
@@ -53,6 +55,41 @@ def test_all_keys_come_back_also_after_a_restart_of_the_target(
     assert target.server().used() == {}
     TAKE.undo(world.context)
     assert manifest.find(world.context, DUMP) is None
+
+
+def test_a_redis_that_is_written_to_is_not_dumped(
+    world: TransferWorld, redis_pair: tuple[RedisDb, RedisDb], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bucket("dumps")
+    fill(redis_pair[0])
+    taken = redis_dump._snapshot
+
+    def meanwhile(*arguments: Any) -> str:
+        found = taken(*arguments)
+        with redis_pair[0].server().open(1) as store:
+            store.call("SET", "late", 1)
+        return found
+
+    monkeypatch.setattr(redis_dump, "_snapshot", meanwhile)
+    with pytest.raises(StepError, match=r"was written to while its snapshot was taken \(database 1\)"):
+        TAKE.apply(world.context)
+    assert TAKE.observe(world.context).state == "not done"
+
+
+def test_keys_that_have_expired_are_no_change(
+    world: TransferWorld, redis_pair: tuple[RedisDb, RedisDb]
+) -> None:
+    world.bucket("dumps")
+    with redis_pair[0].server().open() as store:
+        store.call("SET", "lasting", 1)
+        # nothing is cleared away: they are counted, and nobody sees them
+        store.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        for number in range(50):
+            store.call("SET", f"ending{number}", 1, "PX", 1)
+        assert store.size() == 51
+    TAKE.apply(world.context)
+    assert RECOVER.apply(world.context)["written"] == 1
+    assert COMPARE.apply(world.context)["keys"] == 1
 
 
 @pytest.mark.parametrize(

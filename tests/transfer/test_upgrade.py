@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
@@ -16,7 +17,7 @@ from cutover.errors import InterruptedRunError, StepError
 from cutover.transfer import UpgradeDatabase
 from cutover.transfer.manifest import TableSum
 from cutover.transfer.upgrade_path import Offer, major, number, upgrade_path
-from tests.transfer.transfer_world import SYSTEM, TransferWorld, make_world
+from tests.transfer.transfer_world import REGION, SYSTEM, TransferWorld, make_world
 
 OFFERS = {
     "5.6.51": [("5.7.44", True)],
@@ -247,3 +248,38 @@ def test_a_version_without_a_way_is_told(quick: tuple[TransferWorld, RdsInMemory
         UPGRADE.apply(world.context)
     assert not rds.ordered
     assert not rds.snapshots
+
+
+def test_the_labs_rds_is_upgraded_like_the_one_in_memory(
+    world: TransferWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rds = boto3.client("rds", region_name=REGION)
+    rds.create_db_parameter_group(
+        DBParameterGroupName="ours", DBParameterGroupFamily="mysql5.7", Description="of the tests"
+    )
+    rds.modify_db_parameter_group(
+        DBParameterGroupName="ours",
+        Parameters=[
+            {"ParameterName": "max_connections", "ParameterValue": "500", "ApplyMethod": "pending-reboot"}
+        ],
+    )
+    made = rds.create_db_instance(
+        DBInstanceIdentifier="rhoam-system",
+        Engine="mysql",
+        EngineVersion="5.7",
+        DBInstanceClass="db.m6i.large",
+        AllocatedStorage=20,
+        MasterUsername="landfall",
+        MasterUserPassword="canary-of-the-tests",
+        DBParameterGroupName="ours",
+    )["DBInstance"]
+    address = made["Endpoint"]["Address"]
+    monkeypatch.setattr("cutover.transfer.reach.stack_login", lambda *_: (address, "u", "canary"))
+    monkeypatch.setattr("cutover.transfer.reach.database_server", lambda *_: (Answering(), "boss"))
+    monkeypatch.setattr("cutover.transfer.upgrade.sums", lambda *_: dict(SUMS))
+    assert UPGRADE.observe(world.context).state == "not done"
+    assert UPGRADE.apply(world.context)["version"].startswith("8.0.")
+    assert UPGRADE.observe(world.context).state == "done"
+    found = rds.describe_db_instances()["DBInstances"][0]
+    assert [group["DBParameterGroupName"] for group in found["DBParameterGroups"]] == ["rhoam-system-8-0"]
+    assert len(rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]) == 1
