@@ -114,6 +114,7 @@ def test_the_customers_dump_is_taken_with_a_manifest(world: TransferWorld) -> No
         (gzip.compress(WHOLE[:-40]), "its last line is not `-- Dump completed`"),
         (WHOLE, "is cut short or damaged: BadGzipFile"),
     ],
+    ids=("cut", "unfinished", "not compressed"),
 )
 def test_a_dump_that_is_cut_short_is_not_taken(world: TransferWorld, content: bytes, told: str) -> None:
     world.bucket("dumps")
