@@ -46,7 +46,7 @@ def only_while_held(context: Context, ensure: Callable[[], None]) -> None:
         return _Leased(found, ensure)
 
     context.clusters = {name: leased(cluster) for name, cluster in context.clusters.items()}
-    for name in ("stacks", "dns", "web", "database", "database_move"):
+    for name in ("stacks", "dns", "web", "database", "database_move", "api"):
         if getattr(context, name) is not None:
             setattr(context, name, leased(getattr(context, name)))
     keys = context.keys

@@ -61,12 +61,14 @@ class ResyncRoutes(Look):
             labels = pod["metadata"].get("labels") or {}
             running = (pod.get("status") or {}).get("phase") == "Running"
             if (
-                labels.get("deployment") == SIDEKIQ
+                SIDEKIQ in (labels.get("deployment"), labels.get("deploymentConfig"))
                 and running
                 and not pod["metadata"].get("deletionTimestamp")
             ):
                 return str(pod["metadata"]["name"])
-        raise StepError(f"{self.site.title} has no running pod of {SIDEKIQ} (label deployment={SIDEKIQ})")
+        raise StepError(
+            f"{self.site.title} has no running pod of {SIDEKIQ} (label deployment or deploymentConfig)"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

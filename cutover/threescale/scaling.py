@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from cutover.actions.base import NO_CHANGE, Action, Condition, Evidence, Look, Observation
 from cutover.context import Context
 from cutover.errors import StepError
-from cutover.threescale.site import APPS, Site, await_settled, scale
-from stacks.settings import WorkloadName
+from cutover.threescale.controllers import Named, find
+from cutover.threescale.site import APPS, Site
 
 _STAYS_SECONDS = 3.0
 """How long a workload that was scaled is watched for somebody who scales it back."""
@@ -19,7 +19,7 @@ def replicas_fact(site: Site) -> str:
     return f"replicas-{site.cluster}"
 
 
-def operator_fact(cluster: str, workload: WorkloadName) -> str:
+def operator_fact(cluster: str, workload: Named) -> str:
     """The fact: replicas of an operator, as they were."""
     return f"operator-{cluster}-{workload.key}"
 
@@ -42,7 +42,9 @@ class RememberReplicas(Look):
     def apply(self, context: Context) -> Evidence:
         """What was remembered of a workload that is at 0 by now stays. Raises StepError."""
         cluster = self.site.on(context)
-        found = {name: cluster.workload(self.site.component(name)).wanted for name in self.site.components}
+        found = {
+            name: find(cluster, self.site.component(name)).state().wanted for name in self.site.components
+        }
         before: dict[str, int] = context.facts.values.get(replicas_fact(self.site), {})
         counts = {name: count or before.get(name, 0) for name, count in found.items()}
         if not any(counts.values()):
@@ -59,7 +61,7 @@ class PauseOperator(Action):
     """Scales an operator to 0, so that it leaves what it manages as it is."""
 
     cluster: str
-    workload: WorkloadName
+    workload: Named
     seconds: float
     """How long its pods may take to end, and to be ready again."""
     once_there: Site | None = None
@@ -82,12 +84,12 @@ class PauseOperator(Action):
 
     def preview(self, context: Context) -> tuple[str, ...]:
         """See Action."""
-        wanted = context.cluster(self.cluster).workload(self.workload).wanted
+        wanted = find(context.cluster(self.cluster), self.workload).state().wanted
         return (f"{self.workload.key}: {wanted} -> 0 replicas",) if wanted else NO_CHANGE
 
     def observe(self, context: Context) -> Observation:
         """See Action."""
-        state = context.cluster(self.cluster).workload(self.workload)
+        state = find(context.cluster(self.cluster), self.workload).state()
         known = operator_fact(self.cluster, self.workload) in context.facts.values
         done = known and state.wanted == 0 and state.settled
         return Observation("done" if done else "not done", str(state))
@@ -105,10 +107,11 @@ class PauseOperator(Action):
                 ),
             )
         fact = operator_fact(self.cluster, self.workload)
-        before = cluster.workload(self.workload).wanted or int(context.facts.values.get(fact, 1))
+        operator = find(cluster, self.workload)
+        before = operator.state().wanted or int(context.facts.values.get(fact, 1))
         context.facts.remember(fact, before)
-        scale(cluster, self.workload, 0)
-        await_settled(context, cluster, self.workload, 0, self.seconds)
+        operator.scale(0)
+        operator.await_settled(context, 0, self.seconds)
         return {"operator": self.workload.key, "replicas_before": before}
 
     def undo(self, context: Context) -> Evidence:
@@ -121,7 +124,7 @@ class ResumeOperator(Action):
     """Scales an operator that was paused up again."""
 
     cluster: str
-    workload: WorkloadName
+    workload: Named
     seconds: float
 
     @property
@@ -135,12 +138,12 @@ class ResumeOperator(Action):
 
     def preview(self, context: Context) -> tuple[str, ...]:
         """See Action."""
-        wanted = context.cluster(self.cluster).workload(self.workload).wanted
+        wanted = find(context.cluster(self.cluster), self.workload).state().wanted
         return NO_CHANGE if wanted else (f"{self.workload.key}: 0 -> as many replicas as it had",)
 
     def observe(self, context: Context) -> Observation:
         """See Action."""
-        state = context.cluster(self.cluster).workload(self.workload)
+        state = find(context.cluster(self.cluster), self.workload).state()
         return Observation("done" if state.wanted and state.settled else "not done", str(state))
 
     def apply(self, context: Context) -> Evidence:
@@ -149,17 +152,17 @@ class ResumeOperator(Action):
 
     def undo(self, context: Context) -> Evidence:
         """Raises StepError."""
-        cluster = context.cluster(self.cluster)
-        scale(cluster, self.workload, 0)
-        await_settled(context, cluster, self.workload, 0, self.seconds)
+        operator = find(context.cluster(self.cluster), self.workload)
+        operator.scale(0)
+        operator.await_settled(context, 0, self.seconds)
         return {"operator": self.workload.key, "replicas": 0}
 
 
-def _resume(context: Context, name: str, workload: WorkloadName, seconds: float) -> Evidence:
-    cluster = context.cluster(name)
+def _resume(context: Context, name: str, workload: Named, seconds: float) -> Evidence:
+    operator = find(context.cluster(name), workload)
     wanted = int(context.facts.values.get(operator_fact(name, workload), 1))
-    scale(cluster, workload, wanted)
-    await_settled(context, cluster, workload, wanted, seconds)
+    operator.scale(wanted)
+    operator.await_settled(context, wanted, seconds)
     return {"operator": workload.key, "replicas": wanted}
 
 
@@ -189,7 +192,7 @@ class ScaleDown(Action):
     def preview(self, context: Context) -> tuple[str, ...]:
         """See Action."""
         cluster = self.site.on(context)
-        counts = {name: cluster.workload(self.site.component(name)).wanted for name in self._order}
+        counts = {name: find(cluster, self.site.component(name)).state().wanted for name in self._order}
         return tuple(f"{name}: {count} -> 0 replicas" for name, count in counts.items() if count) or NO_CHANGE
 
     def observe(self, context: Context) -> Observation:
@@ -198,7 +201,7 @@ class ScaleDown(Action):
         left = [
             f"{name}: {state}"
             for name in self._order
-            if (state := cluster.workload(self.site.component(name))).wanted or not state.settled
+            if (state := find(cluster, self.site.component(name)).state()).wanted or not state.settled
         ]
         return Observation("not done" if left else "done", "; ".join(left) or "all are at 0")
 
@@ -232,7 +235,7 @@ class ScaleUp(Action):
     def preview(self, context: Context) -> tuple[str, ...]:
         """See Action."""
         cluster = self.site.on(context)
-        counts = {name: cluster.workload(self.site.component(name)).wanted for name in self.components}
+        counts = {name: find(cluster, self.site.component(name)).state().wanted for name in self.components}
         return tuple(f"{name}: 0 -> as it was" for name, count in counts.items() if count == 0) or NO_CHANGE
 
     def observe(self, context: Context) -> Observation:
@@ -242,7 +245,7 @@ class ScaleUp(Action):
         left = [
             f"{name}: {state}"
             for name in self.components
-            if (state := cluster.workload(self.site.component(name))).wanted < wanted.get(name, 0)
+            if (state := find(cluster, self.site.component(name)).state()).wanted < wanted.get(name, 0)
             or not state.settled
         ]
         return Observation("not done" if left else "done", "; ".join(left) or "all are ready")
@@ -261,7 +264,7 @@ class ScaleUp(Action):
 def down(context: Context, site: Site, order: tuple[str, ...], seconds: float) -> None:
     """Scales to 0, each once those before it have ended. Raises StepError."""
     cluster = site.on(context)
-    state = cluster.workload(site.operator)
+    state = find(cluster, site.operator).state()
     if state.wanted or state.total:
         raise StepError(
             f"the operator {site.operator.key} of {site.title} runs ({state}), and would scale 3scale back: "
@@ -269,8 +272,9 @@ def down(context: Context, site: Site, order: tuple[str, ...], seconds: float) -
         )
     for name in order:
         context.say(f"{site.title}: {name} to 0 replicas")
-        scale(cluster, site.component(name), 0)
-        await_settled(context, cluster, site.component(name), 0, seconds)
+        part = find(cluster, site.component(name))
+        part.scale(0)
+        part.await_settled(context, 0, seconds)
     _watch(context, site, dict.fromkeys(order, 0))
 
 
@@ -281,8 +285,9 @@ def up(context: Context, site: Site, order: tuple[str, ...], seconds: float) -> 
     for name in order:
         wanted = counts.get(name, 0)
         context.say(f"{site.title}: {name} to {wanted} replicas")
-        scale(cluster, site.component(name), wanted)
-        await_settled(context, cluster, site.component(name), wanted, seconds)
+        part = find(cluster, site.component(name))
+        part.scale(wanted)
+        part.await_settled(context, wanted, seconds)
     return {name: counts.get(name, 0) for name in order}
 
 
@@ -292,7 +297,7 @@ def _watch(context: Context, site: Site, wanted: dict[str, int]) -> None:
     until = context.clock.monotonic() + _STAYS_SECONDS
     while True:
         for name, count in wanted.items():
-            seen = cluster.workload(site.component(name)).wanted
+            seen = find(cluster, site.component(name)).state().wanted
             if seen != count:
                 raise StepError(
                     f"{site.component(name).key} on {cluster.context} was scaled to {count} and is at {seen} "
@@ -318,7 +323,7 @@ class ScaledDown(Condition):
     def hold(self, context: Context) -> Evidence:
         """See Condition."""
         cluster = self.site.on(context)
-        states = {name: cluster.workload(self.site.component(name)) for name in self.components}
+        states = {name: find(cluster, self.site.component(name)).state() for name in self.components}
         if running := [f"{name} ({state})" for name, state in states.items() if state.wanted or state.total]:
             raise StepError(
                 f"{self.site.title} runs again: {', '.join(running)}. Somebody has scaled it up since; what "

@@ -10,12 +10,14 @@ from typing import Any
 
 from cutover.context import Context
 from cutover.errors import StepError
-from cutover.ports import Cluster, ObjectKind, WorkloadState
-from stacks.settings import WorkloadName
+from cutover.ports import Cluster, ObjectKind
+from cutover.threescale.controllers import Named
 
 APPS = "apps.3scale.net/v1alpha1"
 OPERATOR = "threescale-operator-controller-manager-v2"
 """The Deployment of 3scale's operator."""
+OLDER_NAMES: Mapping[str, tuple[str, ...]] = {"system-searchd": ("system-sphinx",)}
+"""What a Deployment was called in versions from which one moves."""
 VERSION_ANNOTATION = "apps.3scale.net/apimanager-threescale-version"
 ROUTES = ObjectKind("route.openshift.io/v1", "Route", "routes")
 ROUTE_TO = "zync.3scale.net/route-to"
@@ -40,13 +42,13 @@ class Site:
     """Where its routes answer; None: their names are resolved."""
 
     @property
-    def operator(self) -> WorkloadName:
+    def operator(self) -> Named:
         """The Deployment of its operator."""
-        return WorkloadName(namespace=self.operator_namespace, name=OPERATOR)
+        return Named(namespace=self.operator_namespace, names=(OPERATOR,))
 
-    def component(self, name: str) -> WorkloadName:
-        """One of its Deployments."""
-        return WorkloadName(namespace=self.namespace, name=name)
+    def component(self, name: str) -> Named:
+        """One of its Deployments, by the name that it has in this version or had in an older one."""
+        return Named(namespace=self.namespace, names=(name, *OLDER_NAMES.get(name, ())))
 
     def on(self, context: Context) -> Cluster:
         """Its cluster."""
@@ -124,36 +126,3 @@ def admitted(route: Mapping[str, Any]) -> bool:
         for ingress in (route.get("status") or {}).get("ingress") or ()
         for condition in ingress.get("conditions") or ()
     )
-
-
-def scale(cluster: Cluster, workload: WorkloadName, replicas: int) -> None:
-    """States a Deployment's replicas. Raises StepError."""
-    cluster.merge_patch(
-        "apps/v1", "deployments", workload.namespace, workload.name, {"spec": {"replicas": replicas}}
-    )
-
-
-def await_settled(
-    context: Context, cluster: Cluster, workload: WorkloadName, replicas: int, seconds: float
-) -> WorkloadState:
-    """Waits until a Deployment has so many pods and all are ready.
-
-    Raises:
-        StepError: somebody else states another number, or it is not so in time.
-    """
-    state = cluster.workload(workload)
-
-    def look() -> tuple[bool, str]:
-        nonlocal state
-        state = cluster.workload(workload)
-        if state.wanted != replicas:
-            raise StepError(
-                f"{workload.key} on {cluster.context} was set to {replicas} and is at {state.wanted} again: "
-                f"somebody else scales it, such as its operator. See who (`oc get deployment {workload.name} "
-                f"-n {workload.namespace} -o yaml --show-managed-fields`), pause them, and go on"
-            )
-        return state.settled, str(state)
-
-    word = "to end" if replicas == 0 else "to be ready"
-    context.wait_for(f"{workload.key} on {cluster.context} {word}", seconds, look)
-    return state

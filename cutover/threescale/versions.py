@@ -8,7 +8,7 @@ from typing import Any
 from cutover.actions.base import NO_CHANGE, Action, Condition, Evidence, Observation
 from cutover.context import Context
 from cutover.errors import StepError
-from cutover.threescale.site import Site
+from cutover.threescale.site import OLDER_NAMES, Site
 
 OLM = "operators.coreos.com/v1alpha1"
 
@@ -29,7 +29,7 @@ def unready(manager: dict[str, Any], components: tuple[str, ...]) -> str:
     status = manager.get("status") or {}
     conditions = {item.get("type"): item for item in status.get("conditions") or ()}
     ready = (status.get("deployments") or {}).get("ready") or ()
-    if missing := [name for name in components if name not in ready]:
+    if missing := [name for name in components if not {name, *OLDER_NAMES.get(name, ())} & set(ready)]:
         return f"not ready: {', '.join(missing)}"
     available = conditions.get("Available", {})
     if available.get("status") != "True":

@@ -136,6 +136,10 @@ class FakeCluster:
         if self.objects[key] != before:
             shown = patch["spec"]["replicas"] if plural == "deployments" else "changed"
             self.world.note(f"{self.name}: {name} {shown}")
+        if plural == "deploymentconfigs":
+            count = self.objects[key]["spec"]["replicas"]
+            names = ("replicas", "updatedReplicas", "readyReplicas")
+            self.objects[key]["status"] = dict.fromkeys(names, count)
         if plural == "deployments" and name in self.scales_back and patch["spec"]["replicas"] == 0:
             self.objects[key] = before
         if plural == "secrets" and (namespace, name) in self.reverts:
@@ -157,7 +161,10 @@ class FakeCluster:
         return FakeCommand(self.world.exec_says)
 
     def replicas(self, namespace: str, name: str) -> int:
-        return int(self.objects["deployments", namespace, name]["spec"]["replicas"])
+        for kind in ("deployments", "deploymentconfigs"):
+            if (found := self.objects.get((kind, namespace, name))) is not None:
+                return int(found["spec"]["replicas"])
+        return 0
 
     def workload(self, name: WorkloadName) -> WorkloadState:
         found = self.objects.get(("deployments", name.namespace, name.name))
@@ -215,7 +222,7 @@ class FakeStacks:
         return self.found.get(stack, {})
 
     def __getattr__(self, name: str) -> Any:
-        raise NotImplementedError(name)
+        raise AttributeError(name)
 
 
 class RhoamWorld:

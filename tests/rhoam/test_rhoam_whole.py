@@ -13,6 +13,7 @@ from cutover.history import BACK, FORWARD, OPERATOR, Heading, fold
 from cutover.journal import Journal, read_journal
 from cutover.plan import Plan
 from cutover.runner import Result, Runner
+from stacks.settings.threescale import COMPONENTS
 from tests.rhoam.rhoam_names import CANARY, MASTER_TOKEN, RHOAM, TOKENS
 from tests.rhoam.rhoam_world import RhoamWorld
 
@@ -154,3 +155,40 @@ def test_every_step_leaves_its_evidence(world: RhoamWorld, plan: Plan, tmp_path:
     assert [step.id for step in plan.steps if not history.step(step.id).evidence] == []
     assert history.facts["routes"]
     assert {item["for"] for item in history.facts["routes"]} >= {"admin portal", "API gateway"}
+
+
+def with_configs(world: RhoamWorld) -> None:
+    """The source as 3scale before 2.15 is: DeploymentConfigs, and a system-sphinx."""
+    objects = world.clusters["source"].objects
+    for kind, namespace, name in list(objects):
+        if kind == "deployments" and name in COMPONENTS:
+            found = objects.pop((kind, namespace, name))
+            count = found["spec"]["replicas"]
+            found["status"] = {"replicas": count, "updatedReplicas": count, "readyReplicas": count}
+            older = "system-sphinx" if name == "system-searchd" else name
+            found["metadata"]["name"] = older
+            objects["deploymentconfigs", namespace, older] = found
+
+
+def test_deployment_configs_are_scaled_too(world: RhoamWorld, plan: Plan, tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with_configs(world)
+    objects = world.clusters["source"].objects
+    before = {key: item["spec"]["replicas"] for key, item in objects.items() if key[0] == "deploymentconfigs"}
+    go(world, plan, path, until="dump")
+
+    now = {key: item["spec"]["replicas"] for key, item in objects.items() if key[0] == "deploymentconfigs"}
+    assert set(now.values()) == {0}
+    assert ("deploymentconfigs", "3scale", "system-sphinx") in now
+    assert drive(world, plan, path, BACK).outcome == "rolled back"
+    assert before == {
+        key: item["spec"]["replicas"] for key, item in objects.items() if key[0] == "deploymentconfigs"
+    }
+
+
+def test_a_workload_that_is_not_there_is_named(world: RhoamWorld, plan: Plan, tmp_path: Path) -> None:
+    del world.clusters["source"].objects["deployments", "3scale", "system-searchd"]
+
+    result = go(world, plan, tmp_path / "journal.jsonl")
+
+    assert "no Deployment and no DeploymentConfig system-searchd or system-sphinx in 3scale" in result.reason

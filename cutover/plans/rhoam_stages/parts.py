@@ -9,6 +9,7 @@ from cutover.actions.base import Action, Condition
 from cutover.actions.person import Person
 from cutover.errors import PlanError
 from cutover.plan import Keep, Step, Undo, WayBack
+from cutover.threescale.controllers import Named
 from cutover.threescale.plug_in import Stores
 from cutover.threescale.secrets import MUST_MATCH, Copies
 from cutover.threescale.site import Site
@@ -22,7 +23,7 @@ from cutover.transfer import (
     StackDatabase,
     StackRedis,
 )
-from stacks.settings import Placeholder, RhoamEnvironment, WorkloadName
+from stacks.settings import Placeholder, RhoamEnvironment
 from stacks.settings.threescale import ThreescaleSide
 
 MARGIN_SECONDS = 300.0
@@ -104,9 +105,9 @@ class Parts:
         )
 
     @property
-    def rhoam_operator(self) -> WorkloadName:
+    def rhoam_operator(self) -> Named:
         """RHOAM's own operator."""
-        return WorkloadName(namespace=self.settings.destination.rhoam_namespace, name="rhmi-operator")
+        return Named(namespace=self.settings.destination.rhoam_namespace, names=("rhmi-operator",))
 
     # where data is
 
