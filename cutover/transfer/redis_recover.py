@@ -18,6 +18,7 @@ from cutover.transfer.redis_values import digest
 from cutover.transfer.work import work_folder
 
 _BATCH = 1000
+_DURABLE_SECONDS = 1800.0
 _SAY_SECONDS = 5.0
 _LATE_MS = 5000
 """How much later a key may expire: it is read on one server before it is on the other."""
@@ -80,6 +81,7 @@ class RecoverRedis(Action):
                     f"{missing} keys of {self.dump} did not arrive in {target}; `cutover run` writes them "
                     "again"
                 )
+        _await_durable(context, target)
         context.say(f"{written} keys are in {self.target.name}, {deleted} others were deleted")
         return {"written": written, "deleted": deleted}
 
@@ -187,6 +189,26 @@ def _missing(source: RedisServer, target: RedisServer) -> int:
             # what has expired meanwhile is not missing
             count += len(here.read([name for name in here.names() if name not in known]))
     return count
+
+
+def _await_durable(context: Context, target: RedisServer) -> None:
+    """Waits until the target's append-only file, if any, holds what was written. Raises StepError."""
+
+    def durable() -> tuple[bool, str]:
+        with target.open() as store:
+            info = store.call("INFO", "persistence")
+        if not int(info.get("aof_enabled", 0)):
+            return True, "it has no append-only file"
+        for name in ("aof_last_write_status", "aof_last_bgrewrite_status"):
+            if info.get(name) != "ok":
+                raise StepError(
+                    f"{target} could not write its append-only file ({name} is {info.get(name)}): it would "
+                    "start without these keys. Make space on its disk; then `cutover run` writes them again"
+                )
+        busy = int(info["aof_rewrite_in_progress"]) or int(info["aof_rewrite_scheduled"])
+        return not busy, "its append-only file is rewritten" if busy else "its append-only file is written"
+
+    context.wait_for(f"{target.name} to keep the keys", _DURABLE_SECONDS, durable)
 
 
 def _foreign(source: RedisServer, target: RedisServer, number: int) -> int:

@@ -42,7 +42,7 @@ def _forget(aws: AwsServer) -> None:
     import urllib.request  # noqa: PLC0415
 
     request = urllib.request.Request(f"{aws.url}/moto-api/reset", method="POST")  # noqa: S310 - our own
-    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+    urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 
 from cutover.errors import StepError
 from cutover.transfer import CompareRedis, DumpRedis, RecoverRedis, manifest, redis_dump
+from cutover.transfer.redis_server import RedisDatabase
 from lab.stores.redis import RedisDb
 from tests.transfer.transfer_world import BACKEND, DUMP, RECOVERED, TransferWorld
 
@@ -55,6 +56,23 @@ def test_all_keys_come_back_also_after_a_restart_of_the_target(
     assert target.server().used() == {}
     TAKE.undo(world.context)
     assert manifest.find(world.context, DUMP) is None
+
+
+def test_a_target_that_cannot_keep_the_keys_is_told(
+    world: TransferWorld, redis_pair: tuple[RedisDb, RedisDb], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bucket("dumps")
+    fill(redis_pair[0])
+    TAKE.apply(world.context)
+    asked = RedisDatabase.call
+
+    def full(store: RedisDatabase, *words: Any) -> Any:
+        found = asked(store, *words)
+        return {**found, "aof_last_write_status": "err"} if words == ("INFO", "persistence") else found
+
+    monkeypatch.setattr(RedisDatabase, "call", full)
+    with pytest.raises(StepError, match=r"aof_last_write_status is err.*Make space on its disk"):
+        RECOVER.apply(world.context)
 
 
 def test_a_redis_that_is_written_to_is_not_dumped(

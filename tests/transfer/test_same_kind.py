@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import json
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cutover.errors import StepError
-from cutover.transfer import DumpDatabase, LoadDatabase, manifest
+from cutover.transfer import DumpDatabase, LoadDatabase, manifest, mysql_dump
 from cutover.transfer.sums import sums
 from lab.replication.mariadb import SCHEMA, MariaDb
 from lab.stores.postgres import PostgresDb
@@ -103,6 +108,67 @@ def test_a_load_that_was_killed_begins_anew(
         load.apply(world.context)
     assert load.observe(world.context).state == "not done"
     assert load.apply(world.context)["rows"] == 5
+
+
+def test_a_database_that_is_written_to_is_not_dumped(
+    world: TransferWorld, mysql_pair: tuple[MariaDb, MariaDb], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bucket("dumps")
+    fill(mysql_pair[0])
+    made = mysql_dump.dump
+
+    def meanwhile(*arguments: Any) -> str:
+        found = made(*arguments)
+        with mysql_pair[0].session() as session:
+            session.execute("INSERT INTO plans (id) VALUES (9)")
+        return found
+
+    monkeypatch.setattr(mysql_dump, "dump", meanwhile)
+    with pytest.raises(StepError, match=r"written to while it was dumped: plans has 3 rows instead of 2"):
+        DumpDatabase(source=SYSTEM, dump=DUMP).apply(world.context)
+    assert manifest.find(world.context, DUMP) is None
+
+
+_KILLED = """
+import sys
+from pathlib import Path
+from cutover.transfer import DumpDatabase, LoadDatabase
+from tests.transfer.transfer_world import DUMP, LOADED, SYSTEM, make_world
+world = make_world(Path(sys.argv[1]))
+world.stacks.values.update(__import__("json").loads(sys.argv[2]))
+action = sys.argv[3]
+print("begun", flush=True)
+if action == "dump":
+    DumpDatabase(source=SYSTEM, dump=DUMP, threads=1).apply(world.context)
+else:
+    LoadDatabase(dump=DUMP, target=LOADED).apply(world.context)
+"""
+
+
+@pytest.mark.parametrize("action", ["dump", "load"])
+def test_a_process_that_was_killed_leaves_nothing_that_stands_in_the_way(
+    world: TransferWorld, mysql_pair: tuple[MariaDb, MariaDb], action: str
+) -> None:
+    world.bucket("dumps")
+    fill(mysql_pair[0])
+    with mysql_pair[0].session() as session:
+        session.execute("INSERT INTO accounts (org_name) SELECT REPEAT('x', 200) FROM seq_1_to_50000")
+    dump, load = DumpDatabase(source=SYSTEM, dump=DUMP, threads=1), LoadDatabase(dump=DUMP, target=LOADED)
+    if action == "load":
+        dump.apply(world.context)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _KILLED, str(world.context.project), json.dumps(world.stacks.values), action],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        time.sleep(0.5)
+        process.kill()
+    if action == "dump":
+        dump.apply(world.context)
+    assert load.apply(world.context)["rows"] == 50_005
 
 
 def test_a_changed_and_a_cut_short_dump_are_refused(
