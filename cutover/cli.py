@@ -230,7 +230,7 @@ def _run_plan(session: Session, plan: Plan, heading: Heading, *, adopt: bool, ou
         # The providers' packages take seconds to load; no flip should wait for them.
         threading.Thread(target=_warm, name="warm", daemon=True).start()
         context = session.context(output.say, stopping)
-        notices = context.environment.cutover.notices
+        notices = context.settings.cutover.notices
         told = Notifier(
             plan, notices, session.journal_path, output.say,
             program=session.program, home=session.journal_home,

@@ -23,6 +23,7 @@ from lab.database import Login, Tls
 from lab.kubernetes.certificates import Authority, KeyPair, write_private
 from lab.kubernetes.control_plane import write_kubeconfig
 from lab.rhoam import places
+from lab.rhoam.api import ApiError, Web
 from lab.rhoam.definitions import (
     api_manager,
     definitions,
@@ -151,6 +152,7 @@ class RhoamClouds:
             write_kubeconfig(self.kubeconfig, planes)
             self._progress("3scale on the source; RHOAM's operator on the destination")
             _all(pool, [self._install_source, self._prepare_destination, self.workstation.start_providers])
+        self.wait("the tenants to answer", self._answer)
         self.world.resolver(WORLD, topology.PUBLIC_DNS)
 
     def _starting(self, site: Site) -> Callable[[], None]:
@@ -237,6 +239,17 @@ class RhoamClouds:
         found = self.get(site, "apimanager/3scale", where)
         conditions = (found.get("status") or {}).get("conditions") or []
         return any(c["type"] == "Available" and c["status"] == "True" for c in conditions)
+
+    def _answer(self) -> bool:
+        """Whether every host of the tenants is served on the source."""
+        web = Web(self.web_ca, SOURCE.router)
+        hosts = [*(tenant["admin"] for tenant in self.customer["tenants"])]
+        hosts += {key["host"] for key in self.customer["keys"]}
+        try:
+            # without a key a gateway refuses, and says so itself
+            return all(web.call("GET", host, "/").status in (302, 403) for host in hosts)
+        except ApiError:
+            return False
 
     def _prepare_destination(self) -> None:
         self.clusters[DESTINATION].apply(rhoam_operator(RHOAM_OPERATOR))
