@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from cutover import pulumi_stacks
+from cutover.cli import app
 from cutover.errors import PlanError
 from cutover.export import export
 from cutover.history import BACK, fold
@@ -25,7 +28,7 @@ from cutover.session import Session
 from cutover.times import said_by
 from cutover.window import window_steps
 from tests.rhoam.conftest import ROOT, filled_settings
-from tests.rhoam.rhoam_world import RhoamWorld
+from tests.rhoam.rhoam_world import FakeStacks, RhoamWorld
 from tests.rhoam.test_rhoam_whole import drive, go
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -150,6 +153,33 @@ def test_owners_approve_side_by_side_what_is_done_ahead(session: Session) -> Non
 def test_nothing_of_the_window_is_approved_before_it_is_its_turn(session: Session, step: str) -> None:
     with pytest.raises(PlanError, match=f"step {step} does not wait for anybody"):
         session.approve(session.plan(), step, "Ada", "go on")
+
+
+def test_the_command_line_runs_the_plan_on_clusters_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, session: Session
+) -> None:
+    sides = ("source", "migration", "destination")
+    kubeconfig = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "nobody", "user": {}}],
+        "contexts": [
+            {"name": f"rhoam-{side}", "context": {"cluster": "none", "user": "nobody"}} for side in sides
+        ],
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    monkeypatch.setattr(pulumi_stacks, "PulumiStacks", lambda *_: FakeStacks({}))
+    # what loads the providers ahead has nothing to load them for
+    monkeypatch.setattr(pulumi_stacks, "warm", lambda: None)
+
+    done = CliRunner().invoke(app, ["--project", str(tmp_path), "--plan", "rhoam", "run", "--json"])
+
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["outcome"], found["step"]) == (4, "halted", "preflight")
+    assert "cluster rhoam-source does not answer at http://127.0.0.1:1" in found["reason"]
+    assert found["next"].endswith(" --plan rhoam run")
 
 
 # reminders
