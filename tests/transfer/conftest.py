@@ -96,15 +96,16 @@ def postgres(postgres_server: PostgresDb, world: TransferWorld) -> PostgresDb:
 
 @pytest.fixture
 def redis_pair(tmp_path: Path, world: TransferWorld) -> Iterator[tuple[RedisDb, RedisDb]]:
-    """Two empty Redis, known as the source's and the destination's; the second appends to a file."""
+    """Two empty Redis, known as the source's and the destination's; the second takes TLS alone."""
     servers = (
         RedisDb("backend", tmp_path / "backend", ("enable-debug-command yes",)),
-        RedisDb("recovered", tmp_path / "recovered", ("appendonly yes",)),
+        RedisDb("recovered", tmp_path / "recovered", ("appendonly yes",), Authority("tests")),
     )
     try:
         for server, output in zip(servers, ("backend_redis", "recovered_redis"), strict=True):
             server.start()
             world.give(output, server.server())
+        (world.context.project / "redis.pem").write_bytes(servers[1].ca.read_bytes())
         yield servers
     finally:
         for server in servers:

@@ -53,7 +53,11 @@ BACKEND = StackRedis(
     name="the source's backend Redis", stack=STACK, output="backend_redis", region=REGION, tls=False
 )
 RECOVERED = StackRedis(
-    name="the destination's backend Redis", stack=STACK, output="recovered_redis", region=REGION, tls=False
+    name="the destination's backend Redis",
+    stack=STACK,
+    output="recovered_redis",
+    region=REGION,
+    ca="redis.pem",
 )
 
 
