@@ -145,7 +145,7 @@ def _myloader(context: Context, folder: Path, server: Server, database: str, thr
         said = run(
             context,
             [tool, f"--defaults-file={options}", f"--database={database}", f"--directory={folder}",
-             f"--threads={threads}", "--overwrite-tables", *_tls(server)],
+             f"--threads={threads}", "--overwrite-tables", "--enable-binlog", *_tls(server)],
             f"the load into {server.name}",
         )  # fmt: skip
     if "CRITICAL" in said:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lab.aws.server import AwsServer
+from lab.database import ADMINISTRATOR_RIGHTS
 from lab.kubernetes.certificates import Authority
-from lab.replication.mariadb import SCHEMA, MariaDb
+from lab.replication.mariadb import PASSWORD, SCHEMA, MariaDb
 from lab.stores.postgres import PostgresDb
 from lab.stores.redis import RedisDb
 from tests.transfer.transfer_world import TransferWorld, make_world
@@ -49,7 +50,7 @@ def _forget(aws: AwsServer) -> None:
 def mariadb_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MariaDb, MariaDb]]:
     folder, authority = tmp_path_factory.mktemp("mariadb"), Authority("tests")
     servers = [
-        MariaDb(name, number, Path(folder, name), authority)
+        MariaDb(name, number, Path(folder, name), authority, ("--log-bin-trust-function-creators=ON",))
         for number, name in enumerate(("old", "new"), start=1)
     ]
     try:
@@ -68,7 +69,11 @@ def mysql_pair(mariadb_servers: tuple[MariaDb, MariaDb], world: TransferWorld) -
         mariadb_servers, ("system_database", "loaded_database"), ("ca.pem", "other.pem"), strict=True
     ):
         server.reset(SCHEMA)
-        world.give(output, server.server())
+        with server.session(None) as session:
+            # what a managed MySQL gives its administrator: no SUPER
+            session.execute(f"CREATE USER administrator@'%' IDENTIFIED BY '{PASSWORD}'")
+            session.execute(f"GRANT {ADMINISTRATOR_RIGHTS} ON *.* TO administrator@'%' WITH GRANT OPTION")
+        world.give(output, server.server("administrator"))
         (world.context.project / file).write_bytes(server.ca.read_bytes())
     return mariadb_servers
 

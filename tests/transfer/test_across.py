@@ -169,6 +169,6 @@ def test_a_server_that_does_not_answer_is_told_although_pgloader_ends_with_0(
     world: TransferWorld, mysql_pair: tuple[MariaDb, MariaDb], postgres: PostgresDb
 ) -> None:
     fill(mysql_pair[0])
-    world.give("system_database", replace(mysql_pair[0].server(), password="canary"))
+    world.give("system_database", replace(mysql_pair[0].server("administrator"), password="canary"))
     with pytest.raises(StepError, match=r"it did not come to its end.*Failed to connect to mysql"):
         CONVERT.apply(world.context)
