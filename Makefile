@@ -1,6 +1,6 @@
 # `make rehearse` and `make test` set up whatever they need; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse bench-switch bench-verify bench-watch soak lab lab-down estate preview test check docs lock
+.PHONY: help setup rehearse bench-switch bench-verify bench-watch soak faults lab lab-down estate preview test check docs lock
 
 PYTHON3 ?= python3
 # The setup prints its progress on stderr and the virtual environment's python on stdout.
@@ -26,6 +26,9 @@ bench-watch: ## whether 20 open pages of `cutover watch` cost the switch anythin
 
 soak: ## switches there and back while everybody writes, each write looked up: out/soak/report.json; DURATION= RATE= SEED= WRITES=
 	@$(PYTHON) -m lab soak
+
+faults: ## everything that may go wrong, many times: prints the fault table, out/faults/report.json; SEEDS= SEED=
+	@$(PYTHON) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
 
 lab: ## a lab that stays, to be worked with by hand; WATCH=port
 	@$(PYTHON) -m lab up

@@ -41,6 +41,8 @@ PACKAGES = {
     "util-linux": ("unshare", "nsenter", "setpriv"),
     "mount": ("mount",),
     "chromium": ("chromium",),
+    "spin": ("spin",),
+    "g++": ("g++", "gcc"),
 }
 """Debian packages and the programs for which they are needed: a program that is there needs no package."""
 

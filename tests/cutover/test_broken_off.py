@@ -89,16 +89,17 @@ def test_a_gate_that_does_not_hold_keeps_what_was_broken_off_on_record(
     assert fold(read_journal(tmp_path / "journal").records).step("switch-database").cut_off
 
 
-def test_a_rollback_that_was_refused_leaves_the_way_ahead(world: World, plan: Plan, tmp_path: Path) -> None:
+def test_a_rollback_that_was_refused_leaves_the_way_ahead(
+    world: World, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journal = tmp_path / "journal"
 
     def killed(*_: object) -> None:
         raise KilledError
 
-    end_reverse, world.move.end_reverse = world.move.end_reverse, killed  # type: ignore[method-assign]
-    with pytest.raises(KilledError):
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(world.move, "end_reverse", killed)
         drive(world, plan, journal)
-    world.move.end_reverse = end_reverse  # type: ignore[method-assign]
     assert "no return" in drive(world, plan, journal, BACKWARDS).reason
 
     assert drive(world, plan, journal).outcome == "succeeded"

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults import kills
+from tests.faults import elsewhere, journal_damage, kills, model
 from tests.faults import simulated_rows as simulated
 from tests.faults.simulation.plans import NAMES, case
 from tests.faults.simulation.rules import INVARIANTS
@@ -49,6 +49,9 @@ def main() -> int:
         for row in simulated.negative_controls(_say):
             controls.append(row)
             print(row.line(), flush=True)
+    modelled: dict[str, object] = {}
+    if options.only in "model":
+        modelled = check_model(controls)
     seeds = sum(row.cases for row in rows if row.fault == "random fault schedules")
     report = {
         "rows": [row.report() for row in rows],
@@ -63,12 +66,14 @@ def main() -> int:
         ],
         "seeds": seeds,
         "invariants": INVARIANTS,
+        "model": modelled,
         "plans": list(NAMES),
         "seconds": round(time.monotonic() - begun, 1),
     }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    return 0 if all(row.held == row.cases for row in (*rows, *controls)) else 1
+    sound = not modelled.get("errors")
+    return 0 if sound and all(row.held == row.cases for row in (*rows, *controls)) else 1
 
 
 def the_rows(seeds: int, first: int) -> list[tuple[str, Callable[[simulated.Say], Row]]]:
@@ -78,8 +83,36 @@ def the_rows(seeds: int, first: int) -> list[tuple[str, Callable[[simulated.Say]
         ("kill during recovery", simulated.kills_in_recovery),
         ("API faults", simulated.api_faults),
         ("random fault schedules", lambda say: simulated.random_schedules(say, seeds, first)),
+        ("clock", simulated.clock),
+        ("replication lag", simulated.lag),
+        ("rollback", simulated.rollbacks),
+        ("a client that ignores the TTL", simulated.stale_clients),
+        ("partition", simulated.partitions),
         ("disk", simulated.disk_faults),
+        ("journal damage", journal_damage.row),
+        ("data mismatch", elsewhere.data_mismatch),
+        ("stale configuration", elsewhere.stale_configuration),
+        ("lost writes", elsewhere.lost_writes),
+        ("secrets", elsewhere.secrets),
     ]
+
+
+def check_model(controls: list[Row]) -> dict[str, object]:
+    """Every state of the switch's model, and that each protection is missed there, too."""
+    try:
+        found = model.check()
+    except (OSError, RuntimeError) as error:
+        print(f"the model of the switch was not checked: {error}")
+        return {"not_run": str(error)}
+    print(f"the model of the switch: {found.states} states, {found.errors} errors, {found.seconds:.1f} s")
+    for without in model.WITHOUT:
+        row = Row(f"without {without} in the model", how="spin")
+        begun = time.monotonic()
+        row.count("" if model.check((without,)).errors else f"{without}: nothing was noticed")
+        row.seconds = time.monotonic() - begun
+        controls.append(row)
+        print(row.line(), flush=True)
+    return {"states": found.states, "errors": found.errors, "seconds": round(found.seconds, 1)}
 
 
 def show(seed: int) -> int:

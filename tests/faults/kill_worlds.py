@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from unittest import mock
 
 from cutover.context import Context
 from cutover.plan import Plan
 from cutover.plans import build_plan
-from stacks.settings import Environment
+from cutover.transfer import (
+    ConvertToPostgres,
+    DumpDatabase,
+    DumpRedis,
+    LoadDatabase,
+    RecoverRedis,
+    RestoreByPod,
+)
+from stacks.settings import Environment, RhoamEnvironment
 from tests.cutover.conftest import filled_settings
 from tests.cutover.world import World
+from tests.rhoam.conftest import filled_settings as rhoam_settings
+from tests.rhoam.rhoam_transfers import transfers
+from tests.rhoam.rhoam_world import RhoamWorld
+from tests.rhoam.test_rhoam_whole import source_as_it_is
 
 Around = Callable[[Callable[[], Any]], Any]
 """Carries out an effect, keeps the world, and may end the process."""
@@ -23,7 +36,9 @@ _OF_A_CLUSTER = {"create", "delete", "execute", "merge_patch", "run_pod", "serve
 _OF_STACKS = {"repair", "up", "write_flips"}
 _OF_DATABASES = {"prepare_users", "replicate", "retire", "prepare_reverse", "switch", "switch_back"}
 _OF_DATABASES |= {"recover", "follow_again", "start_reverse", "end_reverse"}
-EFFECTS = frozenset(_OF_A_CLUSTER | _OF_STACKS | _OF_DATABASES)
+_OF_AN_API = {"call"}
+MOVES = (ConvertToPostgres, DumpDatabase, DumpRedis, LoadDatabase, RecoverRedis, RestoreByPod)
+EFFECTS = frozenset(_OF_A_CLUSTER | _OF_STACKS | _OF_DATABASES | _OF_AN_API)
 """What changes something outside."""
 
 
@@ -113,4 +128,44 @@ def boss_corestone() -> KillWorld:
     )
 
 
-WORLDS: dict[str, Callable[[], KillWorld]] = {"boss-corestone": boss_corestone}
+@cache
+def rhoam() -> KillWorld:
+    """The second document's plan."""
+    environment = RhoamEnvironment.model_validate(rhoam_settings())
+
+    def context(world: RhoamWorld, around: Around) -> Context:
+        plain = world.context()
+        clusters: Any = {name: Wire(part, around) for name, part in plain.clusters.items()}
+        api: Any = Wire(plain.api, around)
+        return dataclasses.replace(plain, clusters=clusters, api=api)
+
+    def end(world: RhoamWorld) -> Any:
+        objects = {name: cluster.objects for name, cluster in world.clusters.items()}
+        return objects, world.databases, world.redis
+
+    return KillWorld(
+        build_plan("rhoam", environment),
+        lambda: RhoamWorld(environment),
+        context,
+        moving_data,
+        end,
+        source_as_it_is,
+        pause_seconds=86_400.0,
+    )
+
+
+@contextmanager
+def moving_data(world: RhoamWorld, around: Around) -> Iterator[None]:
+    """Data moves in memory, and each move is an effect."""
+    with transfers(world), ExitStack() as stack:
+        for kind in MOVES:
+            for name in ("apply", "undo"):
+                stack.enter_context(mock.patch.object(kind, name, _through(getattr(kind, name), around)))
+        yield
+
+
+def _through(do: Callable[..., Any], around: Around) -> Callable[..., Any]:
+    return lambda action, context: around(lambda: do(action, context))
+
+
+WORLDS: dict[str, Callable[[], KillWorld]] = {"boss-corestone": boss_corestone, "rhoam": rhoam}

@@ -38,25 +38,27 @@ class _Journal(Journal):
     step, point = "", ""
     begun = False
     """Whether the intent of the step is written."""
+    save: Callable[[], None]
+    """Keeps the world as it is: what is outside stays when a process ends."""
+
+    def end_here(self) -> None:
+        """As `kill -9` does it."""
+        self.save()
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def append(self, kind: str, data: dict[str, Any]) -> Record:
         ours = data.get("step") == self.step and data.get("direction") == FORWARD
         intent, outcome = ours and kind == "intent", ours and kind == "outcome"
         if intent and self.point == "before the intent":
-            end_here()
+            self.end_here()
         # a step that changes nothing has no effect to be killed behind
         if outcome and self.point in ("after the effect", "before the outcome"):
-            end_here()
+            self.end_here()
         record = super().append(kind, data)
         self.begun = self.begun or intent
         if intent and self.point == "after the intent":
-            end_here()
+            self.end_here()
         return record
-
-
-def end_here() -> None:
-    """As `kill -9` does it."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _life(kind: KillWorld, folder: Path, heading: Heading, step: str, point: str) -> str:
@@ -73,7 +75,7 @@ def _life(kind: KillWorld, folder: Path, heading: Heading, step: str, point: str
     epoch = max((item.epoch for item in read_journal(path).records), default=0)
     with LocalLease(folder / "lease", clock, epoch) as lease:
         journal = _Journal(path, lease.epoch, clock)
-        journal.step, journal.point = step, point
+        journal.step, journal.point, journal.save = step, point, save
         if not journal.records:
             opened = {"plan": plan.id, "plan_hash": plan.hash, "environment": plan.environment}
             journal.append("opened", opened)
@@ -82,7 +84,7 @@ def _life(kind: KillWorld, folder: Path, heading: Heading, step: str, point: str
             found = effect()
             save()
             if journal.begun and journal.point == "after the effect":
-                end_here()
+                journal.end_here()
             return found
 
         with kind.inside(world, around):

@@ -17,6 +17,7 @@ from tests.faults.table import Row, run_cases
 Say = Callable[[str], None]
 SEEDS = 3000
 API_KINDS = (*REFUSALS, *TIMEOUTS, "stale")
+BACK_AGAIN = Goal(FORWARD, "validate"), Goal(BACK, None)
 
 
 def check_seed(name: str, seed: int) -> str:
@@ -122,10 +123,112 @@ def kills_in_recovery(say: Say, names: tuple[str, ...] = NAMES) -> Row:
     return run_cases("kill during recovery", "simulation", check_schedule, cases, say=say)
 
 
+def clock(say: Say, names: tuple[str, ...] = NAMES) -> Row:
+    """The time of day an hour ahead, an hour back, and frozen, from different moments on."""
+    cases = [
+        (name, Schedule(number, THERE, (Fault(kind, number, seconds),)))
+        for name in names
+        for number, _, _ in calls_of(name)[:: len(calls_of(name)) // 40]
+        for kind, seconds in (("clock forward", 0.0), ("clock back", 0.0), ("clock frozen", 3600.0))
+    ]
+    return run_cases("clock", "simulation", check_schedule, cases, say=say)
+
+
+LAGS = {
+    "a spike at the gate": ("hold-schedules", (2.0, 15.0, 60.0)),
+    "a spike inside the fence": ("switch-database", (2.0, 8.0, 15.0)),
+    "never drains": ("switch-database", (100_000.0,)),
+}
+
+
+def lag(say: Say) -> Row:
+    """Replication that falls behind before the switch, in it, and for good, there and on the way back."""
+    cases = []
+    for step, lengths in LAGS.values():
+        for goals in (THERE, BACK_AGAIN):
+            points = [number for number, at, _ in calls_of("boss-corestone", goals) if at == step]
+            kinds = ("lag", "replication broken")
+            cases += [
+                ("boss-corestone", Schedule(number, goals, (Fault(kind, number, seconds),)))
+                for number in points[:: max(1, len(points) // 12)]
+                for seconds in lengths
+                for kind in kinds
+            ]
+    return run_cases("replication lag", "simulation", check_schedule, cases, say=say)
+
+
+def partitions(say: Say, names: tuple[str, ...] = NAMES) -> Row:
+    """Each dependency cut off at each step that uses it: refused, silent, or with its answers lost."""
+    cases = []
+    for name in names:
+        seen: set[tuple[str, str]] = set()
+        for number, step, call in calls_of(name):
+            if call.dependency != "disk" and (step, call.dependency) not in seen:
+                seen.add((step, call.dependency))
+                cases += [
+                    (name, Schedule(number, THERE, faults))
+                    for faults in (
+                        (Fault("partition", number, 120.0),),
+                        tuple(Fault("5xx", number + more) for more in range(3)),
+                        (Fault("timed out, executed", number), Fault("partition", number + 1, 60.0)),
+                    )
+                ]
+    return run_cases("partition", "simulation", check_schedule, cases, say=say)
+
+
+def rollbacks(say: Say, names: tuple[str, ...] = NAMES) -> Row:
+    """From every step: killed behind its last call, and rolled back, with all that was written meanwhile."""
+    cases = []
+    for name in names:
+        last = {step: number for number, step, call in calls_of(name) if step and call.dependency != "disk"}
+        cases += [(name, number) for number in last.values()]
+    return run_cases("rollback", "simulation", check_rollback, cases, say=say)
+
+
+def check_rollback(name: str, number: int) -> str:
+    """Killed at a call on the way there, then back; where that is refused, the way ahead has to be open."""
+    found = Schedule(number, (Goal(FORWARD, None),), (Fault("killed after", number),), back_after_kill=True)
+    outcome = run(case(name), found)
+    wrong = verdict(name, found, outcome)
+    if wrong or outcome.end in ("rolled back", "succeeded"):
+        return wrong
+    return f"{name}, {found}: it ends with {outcome.end}"
+
+
+def stale_clients(say: Say, count: int = 60) -> Row:
+    """A client that asks DNS once and never again, through the whole way there and back."""
+    cases = [
+        ("boss-corestone", Schedule(seed, goals, ()))
+        for seed in range(count // 2)
+        for goals in (THERE, BACK_AGAIN)
+    ]
+    return run_cases("a client that ignores the TTL", "simulation", check_stale_clients, cases, say=say)
+
+
+def check_stale_clients(name: str, found: Schedule) -> str:
+    """Its requests succeed, and some of them came to the source's address when DNS said otherwise."""
+    stale: list[int] = []
+
+    def watch(world: SimulatedWorld) -> None:
+        stale.append(0)
+        resolve = world.clients.resolve
+
+        def counted(domain: str) -> str:
+            address = resolve(domain)
+            stale[0] += address != world.records[domain]
+            return address
+
+        world.clients.resolve = counted  # type: ignore[method-assign]
+
+    outcome = run(case(name), found, watch)
+    if not outcome.broken and not stale[0]:
+        return f"{name}, {found}: no client was stale"
+    return verdict(name, found, outcome)
+
+
 def control_schedules(without: str, count: int) -> list[Schedule]:
     """There and back without one protection: the harness has to notice each time."""
-    ends = Goal(FORWARD, "validate"), Goal(BACK, None)
-    return [Schedule(seed, ends, (), without) for seed in range(count)]
+    return [Schedule(seed, BACK_AGAIN, (), without) for seed in range(count)]
 
 
 def check_control(name: str, found: Schedule) -> str:

@@ -6,12 +6,11 @@ import pytest
 
 from cutover.history import BACK, FORWARD
 from tests.faults.found import at
-from tests.faults.simulated_rows import check_schedule
+from tests.faults.simulated_rows import BACK_AGAIN, check_schedule
 from tests.faults.simulation.plans import case
 from tests.faults.simulation.run import THERE, Goal, run
 
 THERE_AGAIN = Goal(FORWARD, "switch-database"), Goal(BACK, "arm"), Goal(FORWARD, None)
-BACK_AGAIN = Goal(FORWARD, "validate"), Goal(BACK, None)
 
 
 @pytest.mark.parametrize(

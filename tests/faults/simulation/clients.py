@@ -139,8 +139,8 @@ class Clients:
         self.open.append(request)
         self._get_on(request)
 
-    def _resolve(self, domain: str) -> str:
-        """One client in three asks once and never again."""
+    def resolve(self, domain: str) -> str:
+        """Where a name leads, for some client. One client in three asks once and never again."""
         who = self.chance.randint(0, 2)
         found = self.resolvers.setdefault((domain, who), Resolver())
         now = self.world.kernel.now
@@ -159,7 +159,7 @@ class Clients:
     def _arrive(self, request: Request) -> None:
         world = self.world
         waits = request.held_since is not None
-        address = TARGET_ADDRESS if waits else self._resolve(request.domain)
+        address = TARGET_ADDRESS if waits else self.resolve(request.domain)
         key = next(item.key for item in world.environment.workloads if item.domain == request.domain)
         if address != TARGET_ADDRESS and not world.forwarding:
             if world.source.replicas.get(key, 0) < 1:

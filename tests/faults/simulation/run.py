@@ -63,6 +63,8 @@ class Schedule:
     faults: tuple[Fault, ...]
     without: str = ""
     """What a negative control takes away."""
+    back_after_kill: bool = False
+    """Whether the operator goes back once a runner was killed."""
 
     def __str__(self) -> str:
         faults = ", ".join(map(str, self.faults)) or "no fault"
@@ -116,6 +118,7 @@ class _Operator:
         self.case, self.schedule, self.world, self.kernel, self.folder = case, schedule, world, kernel, folder
         self.chance = chance(schedule.seed, "operator")
         self.lives: list[str] = []
+        self.mind_changes = 0.0 if schedule.back_after_kill else MIND_CHANGES
 
     def go(self) -> Outcome:
         end = ""
@@ -157,7 +160,8 @@ class _Operator:
             if goal.direction == BACK and ("no return" in end or "would be lost" in end):
                 ahead.insert(0, Goal(FORWARD, None))
                 return end
-            if goal.direction == FORWARD and self.chance.random() < MIND_CHANGES:
+            killed = self.schedule.back_after_kill and end == "killed"
+            if goal.direction == FORWARD and (killed or self.chance.random() < self.mind_changes):
                 ahead.insert(0, Goal(BACK, None))
                 return end
             self.kernel.sleep(self.chance.choice((1.0, 5.0, 20.0, 120.0)))
