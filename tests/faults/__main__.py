@@ -83,6 +83,7 @@ def the_rows(seeds: int, first: int) -> list[tuple[str, Callable[[simulated.Say]
         ("kill during recovery", simulated.kills_in_recovery),
         ("API faults", simulated.api_faults),
         ("random fault schedules", lambda say: simulated.random_schedules(say, seeds, first)),
+        ("two operators at once", simulated.two_operators),
         ("clock", simulated.clock),
         ("replication lag", simulated.lag),
         ("rollback", simulated.rollbacks),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from cutover.history import BACK, FORWARD
+from tests.faults.simulation.chance import chance
 from tests.faults.simulation.controls import WITHOUT
 from tests.faults.simulation.outside import CRASHES, DISK, REFUSALS, TIMEOUTS, Call, Fault
 from tests.faults.simulation.plans import NAMES, case
@@ -226,8 +227,34 @@ def check_stale_clients(name: str, found: Schedule) -> str:
     return verdict(name, found, outcome)
 
 
+def two_operators(say: Say, count: int = 1000) -> Row:
+    """Two runners at once; one is stopped at some call, for less and for more than its lease."""
+    return run_cases("two operators at once", "simulation", check_schedule, race_cases(count), say=say)
+
+
+def race_cases(count: int) -> list[tuple[str, Schedule]]:
+    """One for each seed."""
+    cases = []
+    for seed in range(count):
+        source = chance(seed, "race")
+        stops = [
+            Fault("stopped", source.randint(5, 1500), source.choice((3.0, 15.0, 22.0, 27.0, 45.0, 120.0)))
+            for _ in range(source.randint(1, 2))
+        ]
+        rival_after = source.choice((0.5, 5.0, 20.0))
+        faults = tuple(sorted(stops, key=lambda fault: fault.at))
+        cases.append(("boss-corestone", Schedule(seed, THERE, faults, rival_after=rival_after)))
+    return cases
+
+
 def control_schedules(without: str, count: int) -> list[Schedule]:
     """There and back without one protection: the harness has to notice each time."""
+    if without == "epoch":  # a runner that is stopped past its lease, and goes on beside the next
+        switch = [number for number, step, _ in calls_of("boss-corestone") if step == "switch-database"]
+        return [
+            Schedule(seed, THERE, (Fault("stopped", at, 60.0),), without, rival_after=5.0)
+            for seed, at in enumerate(switch[len(switch) // 2 :][:count])
+        ]
     return [Schedule(seed, BACK_AGAIN, (), without) for seed in range(count)]
 
 

@@ -12,11 +12,13 @@ from unittest import mock
 
 from cutover.fence import GrantsFence
 from cutover.switching import DmsDrain, NativeDrain
+from cutover.table_lease import TableLease
 from tests.faults.simulation.world import SimulatedWorld
 
 WITHOUT = {
     "fence": "nobody is kept from writing to the database that is left",
     "lag gate": "nobody waits until the other database has applied everything",
+    "epoch": "a runner whose lease is another's goes on",
     "fsync": "what is written to the journal need not be on the disk",
 }
 """What may be taken away, and what that means."""
@@ -35,6 +37,9 @@ def taken_away(world: SimulatedWorld, what: str) -> Iterator[None]:
         case "fsync":
             world.disk.fsyncs = False
             yield
+        case "epoch":
+            with mock.patch.object(TableLease, "ensure", nothing):
+                yield
         case "fence":
             with (
                 mock.patch.object(GrantsFence, "refuse_writes", nothing),

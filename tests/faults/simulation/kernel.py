@@ -25,6 +25,8 @@ class Life:
     name: str
     alive: bool = True
     stopped: bool = False
+    holds: bool = False
+    """Whether it has got the lease."""
     tasks: list[Task] = field(default_factory=list)
     waiting: list[Task] = field(default_factory=list)
     """What would go on if the process were not stopped."""
@@ -83,7 +85,7 @@ class Kernel:
             self.run(lambda: False, until)
             return
         self._check(task)
-        if not self._events or self._events[0][0] > until:
+        if not task.life.stopped and (not self._events or self._events[0][0] > until):
             self.now = until
             return
         self.at(until, lambda: self._switch(task))

@@ -72,7 +72,7 @@ class _Threading:
 
         self.Thread = thread
         self.Event = lambda: _Event(clock)
-        self.Lock = threading.Lock
+        self.Lock = lambda: _Lock(clock)
 
 
 class _Thread:
@@ -87,6 +87,21 @@ class _Thread:
         until = self._clock.monotonic() + (float("inf") if timeout is None else timeout)
         while self._task and not self._task.done and self._clock.monotonic() < until:
             self._clock.sleep(0.05)
+
+
+class _Lock:
+    """Whoever finds it taken waits in virtual time."""
+
+    def __init__(self, clock: SimulatedClock) -> None:
+        self._clock, self._taken = clock, False
+
+    def __enter__(self) -> None:
+        while self._taken:
+            self._clock.sleep(0.05)
+        self._taken = True
+
+    def __exit__(self, *_: object) -> None:
+        self._taken = False
 
 
 class _Event:

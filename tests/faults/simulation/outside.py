@@ -82,6 +82,8 @@ class Outside:
     calls: int = 0
     happened: list[tuple[Fault, Call, int]] = field(default_factory=list)
     world: World | None = None
+    when_stopped: Callable[[], None] = lambda: None
+    """Called when a process is stopped."""
     waited: float = 0.0
     """Seconds that were spent on calls that got no answer."""
     apart: dict[str, float] = field(default_factory=dict)
@@ -177,6 +179,11 @@ class Outside:
                     do()
                 self._pass(CALL_SECONDS)
                 raise lost(f"{where} timed out after {CALL_SECONDS:g} s")
+            if fault.kind == STOPPED:
+                if self.kernel.life is not None:
+                    self.when_stopped()
+                    self.kernel.stop(self.kernel.life, fault.seconds)
+                return do()  # it was allowed before, and lands now
             if fault.kind == STALE:
                 do()
                 return self._stale(call, arguments)

@@ -18,14 +18,15 @@ from cutover.database_move import verifying
 from cutover.errors import CutoverError
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
 from cutover.journal import Journal, read_journal
-from cutover.lease import LocalLease
+from cutover.lease import Lease, LocalLease
 from cutover.runner import Result, Runner
 from tests.faults.simulation.chance import chance
 from tests.faults.simulation.controls import taken_away
-from tests.faults.simulation.kernel import Kernel, KilledError, Life
+from tests.faults.simulation.kernel import Kernel, KilledError, Life, Task
 from tests.faults.simulation.machine import installed
 from tests.faults.simulation.outside import Fault
 from tests.faults.simulation.plans import Case
+from tests.faults.simulation.team import team_lease
 from tests.faults.simulation.world import SimulatedWorld, open_verification
 
 LIVES_WITH_FAULTS = 8
@@ -63,6 +64,8 @@ class Schedule:
     faults: tuple[Fault, ...]
     without: str = ""
     """What a negative control takes away."""
+    rival_after: float = 0.0
+    """How soon after the first runner was stopped a second operator starts one, with a team's lease."""
     back_after_kill: bool = False
     """Whether the operator goes back once a runner was killed."""
 
@@ -172,17 +175,46 @@ class _Operator:
     def _live(self, heading: Heading) -> tuple[str, bool]:
         """One runner's life: how it ended, and whether that is where it was to go."""
         life = Life(f"runner {len(self.lives) + 1}")
-        self.world.lives.append(life)
-        task = self.kernel.spawn(life, lambda: self._runner(heading))
+        task = self._start(life, heading)
         until = self.kernel.now + LIFE_SECONDS
-        self.kernel.run(lambda: task.done or self.world.rules.broken is not None, until)
-        self.kernel.kill(life)  # a thread that is left over ends with its process
-        self.kernel.run(lambda: all(item.done for item in life.tasks), self.kernel.now)
+        rivals: list[Task] = []
+        if self.schedule.rival_after and not self.lives:
+            rival = Life("the rival")
+
+            def come() -> None:
+                if not rivals:
+                    rivals.append(self._start(rival, heading))
+
+            self.world.outside.when_stopped = lambda: self.kernel.at(
+                self.kernel.now + self.schedule.rival_after, come
+            )
+            self.kernel.run(lambda: bool(rivals) or task.done or self.world.rules.broken is not None, until)
+        every = [task, *rivals]
+        self.kernel.run(
+            lambda: all(item.done for item in every) or self.world.rules.broken is not None, until
+        )
+        for item in every:
+            self._end(item.life)
+        for item in rivals:
+            self.lives.append(f"the rival: {self._ended(item, heading)[0]}")
         if self.world.rules.broken:
             return "broken", False
         if not task.done:
             self.world.rules.breaks("known end", f"a runner hangs: {self.world.outside.calls} calls")
             return "hangs", False
+        return self._ended(task, heading)
+
+    def _end(self, life: Life) -> None:
+        """A thread that is left over ends with its process."""
+        self.kernel.kill(life)
+        self.kernel.run(lambda: all(item.done for item in life.tasks), self.kernel.now)
+
+    def _start(self, life: Life, heading: Heading) -> Task:
+        self.world.lives.append(life)
+        return self.kernel.spawn(life, lambda: self._runner(heading, life))
+
+    def _ended(self, task: Task, heading: Heading) -> tuple[str, bool]:
+        """How a runner ended, and whether that is where it was to go."""
         match task.error:
             case None:
                 result: Result = task.result
@@ -204,11 +236,17 @@ class _Operator:
                 self.world.rules.breaks("known end", f"ended by {type(error).__name__}: {error}")
                 return f"{type(error).__name__}: {error}", False
 
-    def _runner(self, heading: Heading) -> Result:
+    def _runner(self, heading: Heading, life: Life) -> Result:
         path, plan, clock = self.folder / "journal.jsonl", self.case.plan, self.world.simulated_clock
         epoch = max((record.epoch for record in read_journal(path).records), default=0)
-        with LocalLease(self.folder / "lease", clock, epoch) as lease:
-            journal = Journal(path, lease.epoch, clock)
+        held: Lease
+        if self.schedule.rival_after:
+            held = team_lease(self.world, life, epoch, guarded=self.schedule.without != "epoch")
+        else:
+            held = LocalLease(self.folder / "lease", clock, epoch)
+        with held as lease:
+            life.holds = True
+            journal = Journal(path, lease.epoch, clock, lease.ensure)
             try:
                 if not journal.records or journal.records[0].kind != "opened":
                     opened = {"plan": plan.id, "plan_hash": plan.hash, "environment": plan.environment}

@@ -34,6 +34,7 @@ from tests.faults.simulation.kernel import Kernel, Life
 from tests.faults.simulation.machine import Disk, SimulatedClock
 from tests.faults.simulation.outside import Call, Fault, Outside, Wire
 from tests.faults.simulation.rules import Rules
+from tests.faults.simulation.team import Entry
 
 CLUSTER_WRITES = frozenset({"create", "delete", "merge_patch", "server_side_apply"})
 STACK_WRITES = frozenset({"repair", "up", "write_flips"})
@@ -290,6 +291,7 @@ class SimulatedWorld(World):
                 server.tables[f"{schema}.writes"] = {}
         self.dms = SimulatedDms(self.pair)
         self.lives: list[Life] = []
+        self.entry = Entry(self)
         self.latest: Context | None = None
         self.rules = Rules(self)
         self.clients = Clients(self, chance(seed, "clients"))
@@ -419,7 +421,7 @@ class SimulatedWorld(World):
         self.before(Call("time", "passes", writes=False), self.kernel.life)
 
     def before(self, call: Call, life: Life | None) -> None:
-        if any(item.alive and not item.stopped and item.tasks for item in self.lives):
+        if any(item.alive and not item.stopped and item.holds for item in self.lives):
             self._runners_at_work += self.kernel.now - self._since
         self._since = self.kernel.now
         self.pair.replicate()
