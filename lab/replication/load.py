@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TextIO
 
 ANSWER_SECONDS = 30.0
+IDLE_SECONDS = 30.0
+"""How long a connection is kept for another request: less than servers keep one."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -29,7 +31,8 @@ class Load:
         self._interval = 1.0 / rate
         self._share = share
         self._file = file
-        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]] = []
+        """Connections to be used again, and since when they are idle; the last one is used first."""
         self._written: list[str] = []
         self._choice = random.Random(1)
 
@@ -45,7 +48,7 @@ class Load:
             task.add_done_callback(running.discard)
         if running:
             await asyncio.wait(running, timeout=ANSWER_SECONDS)
-        for _, writer in self._free:
+        for _, writer, _since in self._free:
             writer.close()
 
     async def _one(self) -> None:
@@ -64,11 +67,17 @@ class Load:
             self._written.append(client)
         self._file.write(json.dumps([kind, client, begun, time.monotonic(), status]) + "\n")
 
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One that is idle, or a new one. What was idle for long may be closed by the other side just now."""
+        while self._free:
+            reader, writer, since = self._free.pop()
+            if time.monotonic() - since < IDLE_SECONDS and not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(LOOPBACK, self._port)
+
     async def _ask(self, request: bytes) -> int:
-        if self._free:
-            reader, writer = self._free.pop()
-        else:
-            reader, writer = await asyncio.open_connection(LOOPBACK, self._port)
+        reader, writer = await self._connection()
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         length = int(head.partition("content-length:")[2].partition("\r\n")[0])
@@ -76,7 +85,7 @@ class Load:
         if "connection: close" in head:
             writer.close()
         else:
-            self._free.append((reader, writer))
+            self._free.append((reader, writer, time.monotonic()))
         return int(head.split(maxsplit=2)[1])
 
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from bisect import bisect
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from cutover.switching import GivenUpError
 from cutover.switching.end import Side
 from lab.bench_switch import MARGIN_SECONDS, distribution, fate, longest_gaps
 from lab.replication.mariadb import PASSWORD, SCHEMA, MariaDb
-from lab.replication.switch_world import SwitchWorld
+from lab.replication.switch_world import Request, SwitchWorld
 from lab.soak.judge import inserts, swaps
 from lab.soak.log import Write, entries
 from lab.soak.writers import REGISTERS
@@ -159,7 +160,11 @@ def soak(options: Options) -> int:
         survivor, other = (world.source, world.target) if side == "source" else (world.target, world.source)
         report = _report(options, started, took, switches, writes)
         report["databases"] = {"survivor": side, **_judge(writes, survivor), "other_differs": _differs(world)}
-        report["services"] = {"requests": len(requests), **fate(requests, world.written(side))}
+        report["services"] = {
+            "requests": len(requests),
+            **fate(requests, world.written(side)),
+            "failures": _failures(requests, switches),
+        }
         report["other_side"] = _judge(writes, other)
     totals = _totals(report)
     report["totals"] = totals
@@ -257,6 +262,16 @@ def _differs(world: SwitchWorld) -> list[str]:
     return found
 
 
+def _failures(requests: Sequence[Request], switches: Sequence[Switched]) -> dict[str, int]:
+    """How many failed, by what and when: `write 503 in a switch`; the status 0 means no answer."""
+
+    def when(request: Request) -> str:
+        inside = any(request.begun < switch.ended and request.ended > switch.begun for switch in switches)
+        return f"{request.kind} {request.status} {'in a switch' if inside else 'between switches'}"
+
+    return dict(Counter(when(request) for request in requests if not request.good))
+
+
 def _report(
     options: Options, started: str, took: float, switches: Sequence[Switched], writes: Sequence[Write]
 ) -> dict[str, Any]:
@@ -312,6 +327,8 @@ def summary(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"the longest gap between two writes around a switch: {report['gap_ms']} ms"
     services = report["services"]
     yield f"through the services: {services['requests']:,} requests, {services['failed']} failed"
+    for what, count in services["failures"].items():
+        yield f"FAILED: {count} times {what}"
     for table in report["databases"]["other_differs"]:
         yield f"NOT THE SAME in both databases: {table}"
     for kind in ("inserts", "swaps"):
