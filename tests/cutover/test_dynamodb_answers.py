@@ -104,7 +104,8 @@ def test_refusals_name_the_table(table: Table, stub: Stubber, code: str) -> None
 
 def test_pages_are_followed_to_their_end(table: Table, stub: Stubber) -> None:
     first: dict[str, Any] = {"Items": [{"sequence": {"N": "0"}}], "LastEvaluatedKey": KEY}
-    given = {
+    again: dict[str, Any] = {"Items": [], "LastEvaluatedKey": KEY}
+    given: dict[str, Any] = {
         "TableName": "team",
         "KeyConditionExpression": ANY,
         "ExpressionAttributeNames": ANY,
@@ -112,7 +113,7 @@ def test_pages_are_followed_to_their_end(table: Table, stub: Stubber) -> None:
         "ConsistentRead": True,
     }
     stub.add_response("query", first, given)
-    stub.add_response("query", {"Items": []} | {"LastEvaluatedKey": KEY}, given | {"ExclusiveStartKey": KEY})
+    stub.add_response("query", again, given | {"ExclusiveStartKey": KEY})
     stub.add_response("query", {"Items": [{"sequence": {"N": "1"}}]}, given | {"ExclusiveStartKey": KEY})
     assert [item["sequence"]["N"] for item in table.query("prod.x", "0")] == ["0", "1"]
 
