@@ -47,18 +47,19 @@ fi
 echo "$DUMP_SHA256  restore.dump" | sha256sum --check --status || { say "checksum differs"; exit 65; }
 say "restoring"
 """
+# Quoted as $do$, since Kubernetes makes one $ of two in a pod's command.
 # What the database held before is kept under another name: a rollback puts it back. What an attempt that was
 # killed has left of `public` is not what was there before.
 _RESTORE = r"""
 psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --single-transaction <<'SQL'
 SET client_min_messages TO warning;
-DO $$ BEGIN
+DO $do$ BEGIN
   IF EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'before_landfall') THEN
     DROP SCHEMA IF EXISTS public CASCADE;
   ELSE
     ALTER SCHEMA public RENAME TO before_landfall;
   END IF;
-END $$;
+END $do$;
 CREATE SCHEMA public;
 SQL
 pg_restore --no-owner --no-privileges --exit-on-error --single-transaction --schema=public \
@@ -77,12 +78,12 @@ say "sums $(grep -c . sums) $(LC_ALL=C sort sums | sha256sum | cut -d ' ' -f 1)"
 _PUT_BACK = r"""
 psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --single-transaction <<'SQL'
 SET client_min_messages TO warning;
-DO $$ BEGIN
+DO $do$ BEGIN
   IF EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'before_landfall') THEN
     DROP SCHEMA IF EXISTS public CASCADE;
     ALTER SCHEMA before_landfall RENAME TO public;
   END IF;
-END $$;
+END $do$;
 SQL
 say "put back"
 """
