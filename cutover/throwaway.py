@@ -24,6 +24,7 @@ class ThrowawayPod:
     name: str
     image: str
     command: Sequence[str]
+    """As it is run: a shell's own variables are the shell's to expand."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Environment variables that are kept in a Secret of its own, made and removed with it."""
     from_secrets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -158,7 +159,8 @@ def manifests(pod: ThrowawayPod) -> list[tuple[str, dict[str, Any]]]:
     container = {
         "name": "work",
         "image": pod.image,
-        "command": list(pod.command),
+        # the kubelet takes $(NAME) for a variable of its own, and $$ for one $
+        "command": [word.replace("$", "$$") for word in pod.command],
         "env": [
             {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
             for variable, (secret, key) in sorted(named.items())

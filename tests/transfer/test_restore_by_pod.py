@@ -13,6 +13,7 @@ import pytest
 
 from cutover.errors import StepError
 from cutover.transfer import DumpDatabase, RestoreByPod, StackDatabase
+from lab.kubernetes.node.environment import expand
 from lab.stores.postgres import PostgresDb
 from tests.transfer.transfer_world import CONVERTED, DUMP, REGION, STACK, TransferWorld
 
@@ -61,7 +62,7 @@ class ProcessCluster:
             }
             with (self.folder / "log").open("wb") as log:
                 self.pods[name] = subprocess.Popen(
-                    [*(self.command or container["command"])],
+                    [expand(word, given) for word in self.command or container["command"]],
                     env={"PATH": os.environ["PATH"], **given},
                     stdout=log,
                     stderr=log,
