@@ -67,6 +67,9 @@ class World(Protocol):
     def before(self, call: Call, life: Life | None) -> None:
         """Others act, and the invariants are looked at; raises nothing."""
 
+    def mend(self) -> None:
+        """What went wrong of the world itself is over."""
+
     def lose_power(self) -> None:
         """The machine of the runner ends, and with it what was not durable."""
 
@@ -95,6 +98,8 @@ class Outside:
         """No fault happens any more."""
         self.faults.clear()
         self.apart.clear()
+        if self.world is not None:
+            self.world.mend()
 
     def call(
         self,

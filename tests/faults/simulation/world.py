@@ -41,6 +41,7 @@ STACK_WRITES = frozenset({"repair", "up", "write_flips"})
 KEY_WRITES = frozenset({"delete", "write"})
 PODS_PER_GATE = 2
 LOOK_SECONDS = 5.0
+LAG_SECONDS, DMS_LAG_SECONDS = 0.05, 1.0
 BESIDE_SHARE = 0.5
 """How many of the worlds have somebody who writes beside the gate."""
 
@@ -283,7 +284,7 @@ class SimulatedWorld(World):
         self._since = 0.0
         database = self.environment.database
         self.pair = Pair(
-            self.outside, Database("source", 30, kernel), Database("target", 40, kernel), lag=0.05
+            self.outside, Database("source", 30, kernel), Database("target", 40, kernel), lag=LAG_SECONDS
         )
         for account, schema in zip(database.accounts, database.names, strict=True):
             self.pair.source.grants[account] = {f"`{schema}`.*": set(ALL)}
@@ -461,6 +462,11 @@ class SimulatedWorld(World):
                     self.simulated_clock.frozen = None
 
                 kernel.at(now + fault.seconds, thaw)
+
+    def mend(self) -> None:
+        self.pair.lag, self.dms.lag = LAG_SECONDS, DMS_LAG_SECONDS
+        self.pair.broken_until, self.dms.failed = 0.0, False
+        self.simulated_clock.frozen = None
 
     def lose_power(self) -> None:
         self.disk.lose_power(self.folder, self.chance)
