@@ -80,6 +80,7 @@ def one_domain(environment: Environment) -> Plan:
                 ),
                 gates=parts.serves("target", domains=(name,)),
                 checks=parts.settled("target", domains=(name,)),
+                beside=parts.follow_keys,
                 way_back=Undo(
                     gates=parts.serves("source", domains=(name,)),
                     checks=parts.settled("source", domains=(name,)),
@@ -101,6 +102,7 @@ def one_domain(environment: Environment) -> Plan:
                     max_error_rate=limits.max_error_rate,
                     max_p99_ms=limits.max_p99_ms,
                 ),
+                beside=parts.follow_keys,
                 way_back=Keep("it changes nothing"),
                 timeout_seconds=limits.soak_seconds + 60,
             ),
