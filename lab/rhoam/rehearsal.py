@@ -137,8 +137,8 @@ class Rehearsal:
 
     def run(self) -> int:
         """All of it."""
-        self.users.start(SOURCE.apps)
         self._scene.set_up(self._options.engine)
+        self.users.start(SOURCE.apps)
         time.sleep(WARM_UP_SECONDS)
         self._before = source_objects(self._clouds)
         plan = self._session.plan()

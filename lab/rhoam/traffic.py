@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from lab.rhoam.api import Admin, ApiError, Web
 
 THREADS = 4
-WRITE_EVERY = 8
+WRITE_EVERY = 20
 """One request in so many is a change by the admin API."""
 
 
