@@ -89,6 +89,8 @@ class Context:
     step: str = ""
     """The id of the step that is being worked on."""
     _deadlines: list[tuple[float, str]] = field(default_factory=list)
+    _outputs: tuple[str, dict[str, Mapping[str, Any]]] = ("", {})
+    """The outputs of stacks that the step of that id has asked for."""
 
     @property
     def environment(self) -> Environment:
@@ -186,6 +188,15 @@ class Context:
     def stack(self, part: str) -> str:
         """The name of one of the environment's stacks; `""` for the landing zone."""
         return f"{self.settings.name}-{part}" if part else self.settings.name
+
+    def outputs(self, stack: str) -> Mapping[str, Any]:
+        """A stack's outputs, asked for once a step: it takes Pulumi seconds. Raises StepError."""
+        if not self.step or self._outputs[0] != self.step:
+            self._outputs = (self.step, {})
+        found = self._outputs[1]
+        if stack not in found:
+            found[stack] = self.stacks.outputs(stack)
+        return found[stack]
 
     def addresses(self, output: str) -> tuple[str, ...]:
         """An output of the landing zone that lists addresses. Raises StepError where there are none."""

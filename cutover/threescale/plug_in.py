@@ -70,10 +70,15 @@ class Stores:
             where: {key: value.encode() for key, value in values.items()} for where, values in found.items()
         }
 
-    def differences(self, context: Context) -> list[str]:
-        """Keys that do not lead to the stores, as `namespace/name: key`; no value is told."""
+    def differences(
+        self, context: Context, wanted: Mapping[tuple[str, str], Mapping[str, bytes]] | None = None
+    ) -> list[str]:
+        """Keys that do not lead to the stores, as `namespace/name: key`; no value is told.
+
+        `wanted`: what was looked up already.
+        """
         found = []
-        for (namespace, name), values in self.wanted(context).items():
+        for (namespace, name), values in (wanted or self.wanted(context)).items():
             there = find_secret(self.site.on(context), namespace, name) or {}
             if wrong := [key for key, value in values.items() if not _same(there.get(key, b""), value)]:
                 found.append(f"{namespace}/{name}: {', '.join(sorted(wrong))}")
@@ -114,14 +119,15 @@ class PlugIn(Action):
         """Raises StepError."""
         site = self.stores.site
         cluster = site.on(context)
-        for (namespace, name), values in self.stores.wanted(context).items():
+        wanted = self.stores.wanted(context)
+        for (namespace, name), values in wanted.items():
             if find_secret(cluster, namespace, name) is None:
                 cluster.create("secrets", _secret(namespace, name, values))
             else:
                 cluster.merge_patch("v1", "secrets", namespace, name, {"data": encoded(values)})
         patch = {"spec": {"externalComponents": EXTERNAL}}
         cluster.merge_patch(APPS, "apimanagers", site.namespace, site.api_manager, patch)
-        if left := self.stores.differences(context):
+        if left := self.stores.differences(context, wanted):
             raise StepError(
                 f"{'; '.join(left)} of {site.title} is not as it was written: an operator that runs reverts "
                 "it. Pause it, and go on"

@@ -216,7 +216,7 @@ def _authority(context: Context, ca: str | None) -> str | None:
 
 
 def _outputs(context: Context, stack: str) -> Mapping[str, Any]:
-    return context.stacks.outputs(stack)
+    return context.outputs(stack)
 
 
 def _output(context: Context, stack: str, name: str) -> Any:

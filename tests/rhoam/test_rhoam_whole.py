@@ -15,7 +15,7 @@ from cutover.plan import Plan
 from cutover.runner import Result, Runner
 from stacks.settings.threescale import COMPONENTS
 from tests.rhoam.rhoam_names import CANARY, MASTER_TOKEN, RHOAM, TOKENS
-from tests.rhoam.rhoam_world import RhoamWorld
+from tests.rhoam.rhoam_world import FakeStacks, RhoamWorld
 
 STAGES = (
     "red-hat-ready", "customer-ready", "stop", "dump", "convert", "connect", "update", "leave", "restore",
@@ -192,3 +192,20 @@ def test_a_workload_that_is_not_there_is_named(world: RhoamWorld, plan: Plan, tm
     result = go(world, plan, tmp_path / "journal.jsonl")
 
     assert "no Deployment and no DeploymentConfig system-searchd or system-sphinx in 3scale" in result.reason
+
+
+def test_a_stacks_outputs_are_asked_for_once_a_step(world: RhoamWorld) -> None:
+    context = world.context()
+    asked: list[str] = []
+
+    def outputs(stack: str) -> dict[str, Any]:
+        asked.append(stack)
+        return {}
+
+    context.stacks = FakeStacks({})
+    context.stacks.outputs = outputs  # type: ignore[method-assign]
+    for step in ("one", "one", "two", "", ""):
+        context.step = step
+        context.outputs("rhoam")
+
+    assert asked == ["rhoam"] * 4
