@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,23 @@ def test_keys_that_do_not_arrive_stop_before_anything_serves(
     assert (halted.outcome, halted.step) == ("halted", "copy-keys")
     assert "1 keys of the source's Redis do not arrive" in halted.reason
     assert "session:a" not in halted.reason, "a key may be a token"
+
+
+def test_users_who_sign_in_all_the_time_do_not_keep_the_copy_from_its_end(
+    world: World, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = world.keys["source"]
+    names = source.names
+
+    def someone_signs_in() -> Sequence[bytes]:
+        source.put(b"session:%d" % len(source.values), b"ada")
+        return names()
+
+    monkeypatch.setattr(source, "names", someone_signs_in)
+
+    result = drive(world, plan, tmp_path / "journal", TO_CONNECT)
+
+    assert result.outcome == "reached connect", result
 
 
 def test_a_plan_copies_keys_or_puts_on_record_who_says_they_may_be_lost(
