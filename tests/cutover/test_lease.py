@@ -97,7 +97,7 @@ def test_a_killed_holders_children_are_ended_by_the_next(home: Home) -> None:
 
         with home.lease() as held:
             assert held.epoch == 2
-            assert not alive(other.child)
+            assert wait_until(lambda: not alive(other.child))
 
 
 def test_asking_whether_it_is_held_takes_nothing(home: Home) -> None:
@@ -148,7 +148,7 @@ def test_a_stopped_holder_starts_nothing_once_another_came(home: Home) -> None:
         said: list[str] = []
         with home.lease(say=said.append) as held:
             assert held.epoch == 2
-            assert not alive(other.child)
+            assert wait_until(lambda: not alive(other.child))
             other.process.send_signal(signal.SIGCONT)
             assert wait_until(lambda: not alive(other.process.pid))
         if home.lapses:
@@ -169,7 +169,7 @@ def test_a_lost_holder_is_unlocked_by_the_id_that_is_shown(home: Home) -> None:
         unlocked = home.lease().unlock(found.id)
 
         assert unlocked == found
-        assert not alive(other.child)
+        assert wait_until(lambda: not alive(other.child))
         assert wait_until(lambda: not alive(other.process.pid))
         assert not home.lease().held()
         with home.lease() as held:
