@@ -76,7 +76,7 @@ class Options:
             then=choice("THEN", ("", "rollback")) or None,
             kill=int(number("KILL", 0, 0, _MOST_KILLS)),
             engine=choice("ENGINE", ("", "official", "lab")),
-            rate=number("RATE", 220, 1),
+            rate=number("RATE", 310, 1),
             seed=int(number("SEED", 1, 0)),
             switch=choice("SWITCH", ("", "armed", "restart")),
             without=choice("WITHOUT", ("", *PARTS)),
