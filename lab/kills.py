@@ -16,6 +16,7 @@ from cutover.journal import read_journal
 
 _LOOK_SECONDS = 0.02
 _MOST_SECONDS = 1.5
+_SHARE = 0.85
 _RECORDS_OF_A_STEP = 2
 """What the journal gets of a step at least: its intent and its outcome."""
 
@@ -39,7 +40,8 @@ class Killer:
         """`steps`: how many the way has."""
         self._journal = journal
         self._random = random.Random(seed)
-        records = range(1, max(times + 1, steps * _RECORDS_OF_A_STEP))
+        # not in its last moments: it has to be running still when its time has come
+        records = range(1, max(times + 1, int(steps * _RECORDS_OF_A_STEP * _SHARE)))
         self._moments = sorted(self._random.sample(records, times), reverse=True)
         """How many records the journal has by then; the next one last."""
         self.kills: list[Kill] = []
