@@ -17,6 +17,7 @@ from yaml import YAMLError
 from cutover.clock import Clock
 from cutover.errors import StepError
 from cutover.pod_command import ExecutedCommand
+from cutover.pod_status import container_state
 from cutover.ports import ObjectKind, PodCommand, PodResult, WorkloadState
 from stacks.settings import WorkloadName
 
@@ -204,7 +205,7 @@ class KubernetesCluster:
             if found is None:
                 raise StepError(f"pod {namespace}/{name} on {self.context} was removed by somebody else")
             status = found.get("status", {})
-            state = _container_state(status)
+            state = container_state(status)
             if ended := state.get("terminated"):
                 return PodResult(ended["exitCode"], ended.get("message", ""))
             if status.get("phase") == "Failed" or self._clock.monotonic() > deadline:
@@ -288,14 +289,6 @@ class KubernetesCluster:
         return answer
 
 
-def _container_state(status: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of a pod's only container; empty until it has one."""
-    for container in status.get("containerStatuses", ()):
-        found: dict[str, Any] = container.get("state", {})
-        return found
-    return {}
-
-
 def _unready(pod: Mapping[str, Any], wanted: int) -> str:
     """Why a pod keeps its workload from being settled; empty where it does not."""
     status = pod.get("status", {})
@@ -303,7 +296,7 @@ def _unready(pod: Mapping[str, Any], wanted: int) -> str:
         return "ending"
     if wanted and any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())):
         return ""
-    state = _container_state(status)
+    state = container_state(status)
     for word in ("waiting", "terminated"):
         if word in state:
             return " ".join(filter(None, (state[word].get("reason", word), state[word].get("message", ""))))

@@ -8,7 +8,7 @@ from cutover.actions.base import Condition
 from cutover.critical_path import critical_path
 from cutover.plan import Keep, NoReturn, Plan, Step, Undo
 from cutover.times import duration
-from cutover.window import window_steps
+from cutover.window import could_be_ahead, window_steps
 
 NO_TIMES: Mapping[str, float] = {}
 
@@ -69,8 +69,7 @@ def _window(plan: Plan, times: Mapping[str, float], owner: str | None) -> Iterat
         f"{duration(plan.window.agreed_seconds)} as agreed; its steps are planned to take "
         f"{duration(sum(times.get(step.id, 0.0) for step in steps))}."
     )
-    free = [step for step in steps if step.could_be_ahead and owner in (None, step.owner)]
-    if free:
+    if free := could_be_ahead(plan, owner):
         yield ""
         yield "To make it shorter, these could be done ahead:"
         yield ""

@@ -10,7 +10,7 @@ from cutover.critical_path import critical_path, links
 from cutover.plan import Keep, NoReturn, Plan, Step, Undo
 from cutover.runbook import approval, expected
 from cutover.times import duration
-from cutover.window import window_steps
+from cutover.window import could_be_ahead, window_steps
 
 ROW, LABEL, WIDTH, GAP = 24, 330, 980, 6
 _STYLE = """
@@ -117,8 +117,7 @@ def _window(plan: Plan, times: Mapping[str, float], owner: str | None) -> Iterat
         f"{duration(plan.window.agreed_seconds)} as agreed; its steps are planned to take "
         f"{duration(sum(times.get(step.id, 0.0) for step in steps))}.</p>"
     )
-    free = [step for step in steps if step.could_be_ahead and owner in (None, step.owner)]
-    if free:
+    if free := could_be_ahead(plan, owner):
         yield "<p>To make it shorter, these could be done ahead:</p><ul>"
         for step in free:
             yield f"<li><code>{escape(step.id)}</code>: {escape(step.could_be_ahead)}</li>"

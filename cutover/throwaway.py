@@ -9,6 +9,7 @@ from typing import Any
 
 from cutover.context import Context
 from cutover.errors import StepError
+from cutover.pod_status import container_state
 from cutover.ports import Cluster
 
 LABELS = {"app.kubernetes.io/managed-by": "landfall", "app.kubernetes.io/component": "throwaway"}
@@ -117,14 +118,6 @@ def _await_end(
         waiting = state.get("waiting", {}).get("reason", "")
         context.activity.note(f"{place}: {waiting or status.get('phase', 'Pending')}")
         context.pause()
-
-
-def container_state(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The state of a pod's only container; empty until it has one."""
-    for container in status.get("containerStatuses", ()):
-        found: Mapping[str, Any] = container.get("state", {})
-        return found
-    return {}
 
 
 def manifests(pod: ThrowawayPod) -> list[tuple[str, dict[str, Any]]]:

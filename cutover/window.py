@@ -20,6 +20,11 @@ def window_steps(plan: Plan) -> tuple[Step, ...]:
     return plan.steps[names.index(plan.window.begins) : names.index(plan.window.ends) + 1]
 
 
+def could_be_ahead(plan: Plan, owner: str | None) -> tuple[Step, ...]:
+    """The steps of the window that an owner, or anybody, could do before it begins."""
+    return tuple(step for step in window_steps(plan) if step.could_be_ahead and owner in (None, step.owner))
+
+
 def window_of(
     plan: Plan, records: Iterable[Record], history: History, planned: Mapping[str, float]
 ) -> WindowReport | None:

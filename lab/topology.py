@@ -87,9 +87,13 @@ def _connect(world: World, place: Place, nat: str, addresses: list[str]) -> None
     for address in addresses:
         world.address(place.host, address)
         world.route(WORLD, address, nat)
-    # pods leave the cluster under the address of the device by which they leave: the NAT's, or the node's
+    masquerade_pods(world, place.host)
+
+
+def masquerade_pods(world: World, host: str) -> None:
+    """Pods leave a cluster under the address of the device by which they leave: the NAT's, or the node's."""
     world.nft(
-        place.host,
+        host,
         f"""
         table ip cluster_edge {{
             chain postrouting {{

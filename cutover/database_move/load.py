@@ -8,13 +8,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
 from cutover.errors import StepError, StepTimeoutError
-from cutover.mysql import Flavour, Server
+from cutover.mysql import Flavour, Server, option_file
 
 _KEPT_BYTES = 65_536
 _CHUNK = 1 << 20
@@ -47,7 +46,7 @@ def copy(
     Raises:
         StepError: one of the programs failed, or it took too long.
     """
-    with _options(source) as here, _options(target) as there, tempfile.TemporaryFile() as complaints:
+    with option_file(source) as here, option_file(target) as there, tempfile.TemporaryFile() as complaints:
         dumping = subprocess.Popen(
             [*_dump(flavours[0], here, rows=rows), "--databases", *schemas],
             stdin=subprocess.DEVNULL,
@@ -147,23 +146,3 @@ def _program(flavour: Flavour, mariadb: str, mysql: str) -> str:
         if found := shutil.which(name):
             return found
     raise StepError(f"{names[0]} is not installed here: install the client programs of {flavour}")
-
-
-@contextmanager
-def _options(server: Server) -> Iterator[Path]:
-    """A file that only we can read: a password never stands in a process list."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "client.cnf"
-        path.touch(mode=0o600)
-        lines = [
-            "[client]",
-            f"host = {server.host}",
-            f"port = {server.port}",
-            f'user = "{server.user}"',
-            'password = "{}"'.format(server.password.replace("\\", "\\\\").replace('"', '\\"')),
-            "protocol = tcp",
-        ]
-        if server.ca is not None:
-            lines += [f"ssl-ca = {server.ca}", *(["ssl-verify-server-cert"] if server.verify_name else [])]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        yield path

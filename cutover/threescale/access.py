@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cutover.actions.base import Condition, Evidence
+from cutover.aws import client_as
 from cutover.context import Context, fact
 from cutover.errors import StepError
 from stacks.settings import Placeholder
@@ -43,23 +44,12 @@ class AccountReached(Condition):
 
 def caller_identity(region: str, role: str) -> dict[str, Any]:
     """Who AWS says that we are. Raises StepError."""
-    import boto3  # noqa: PLC0415 - takes a second to load, which `status` need not wait for
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - takes a second to load
 
-    config = Config(connect_timeout=_CALL_SECONDS, read_timeout=_CALL_SECONDS, retries={"max_attempts": 2})
     try:
-        client = boto3.client("sts", region_name=region, config=config)
-        if role:
-            given = client.assume_role(RoleArn=role, RoleSessionName="landfall-preflight")["Credentials"]
-            client = boto3.client(
-                "sts",
-                region_name=region,
-                config=config,
-                aws_access_key_id=given["AccessKeyId"],
-                aws_secret_access_key=given["SecretAccessKey"],
-                aws_session_token=given["SessionToken"],
-            )
+        client = client_as(
+            role, "sts", region, session="landfall-preflight", seconds=_CALL_SECONDS, attempts=2
+        )
         found: dict[str, Any] = client.get_caller_identity()
     except (BotoCoreError, ClientError, KeyError) as error:
         raise StepError(f"AWS does not say whose the runner's credentials are: {error}") from error

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from cutover.actions.base import NO_CHANGE, Action, Condition, Evidence, Observation
 from cutover.context import Context
 from cutover.errors import StepError
-from cutover.threescale.site import APPS, Site, encoded, find_secret
+from cutover.threescale.site import APPS, Site, find_secret, write_secret
 from cutover.transfer.places import StackDatabase, StackRedis
 from cutover.transfer.reach import postgres_server, redis_server
 from cutover.transfer.redis_server import RedisServer
@@ -121,10 +121,8 @@ class PlugIn(Action):
         cluster = site.on(context)
         wanted = self.stores.wanted(context)
         for (namespace, name), values in wanted.items():
-            if find_secret(cluster, namespace, name) is None:
-                cluster.create("secrets", _secret(namespace, name, values))
-            else:
-                cluster.merge_patch("v1", "secrets", namespace, name, {"data": encoded(values)})
+            exists = find_secret(cluster, namespace, name) is not None
+            write_secret(cluster, namespace, name, values, exists=exists)
         patch = {"spec": {"externalComponents": EXTERNAL}}
         cluster.merge_patch(APPS, "apimanagers", site.namespace, site.api_manager, patch)
         if left := self.stores.differences(context, wanted):
@@ -190,13 +188,3 @@ def _url(server: RedisServer, database: int) -> str:
     scheme = "rediss" if server.tls else "redis"
     login = f"{quote(server.user, safe='')}:{quote(server.password, safe='')}@" if server.password else ""
     return f"{scheme}://{login}{server.host}:{server.port}/{database}"
-
-
-def _secret(namespace: str, name: str, values: Mapping[str, bytes]) -> dict[str, object]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {"namespace": namespace, "name": name},
-        "data": encoded(values),
-    }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cutover.actions.base import NO_CHANGE, Action, Condition, Evidence, Observation
 from cutover.context import Context
 from cutover.errors import StepError
-from cutover.threescale.site import Site, encoded, find_secret
+from cutover.threescale.site import Site, find_secret, write_secret
 from cutover.transfer import BucketPlace
 from cutover.transfer.bucket import read_secret
 
@@ -105,13 +105,9 @@ class CopySecrets(Action):
         changed = []
         for (namespace, name), values in self.copies.wanted(context).items():
             there = find_secret(cluster, namespace, name)
-            if there is None:
-                cluster.create("secrets", _secret(namespace, name, values))
-            elif any(there.get(key) != value for key, value in values.items()):
-                cluster.merge_patch("v1", "secrets", namespace, name, {"data": encoded(values)})
-            else:
-                continue
-            changed.append(f"{namespace}/{name}")
+            if there is None or any(there.get(key) != value for key, value in values.items()):
+                write_secret(cluster, namespace, name, values, exists=there is not None)
+                changed.append(f"{namespace}/{name}")
         if left := self.copies.differences(context):
             raise StepError(
                 f"Secrets of {self.copies.site.title} are not as they were written: {'; '.join(left)}. An "
@@ -138,13 +134,3 @@ class SecretsMatch(Condition):
                 "--replicas=0`), copy them again, and go on"
             )
         return {"compared": list(MUST_MATCH)}
-
-
-def _secret(namespace: str, name: str, values: Mapping[str, bytes]) -> dict[str, object]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {"namespace": namespace, "name": name},
-        "data": encoded(values),
-    }

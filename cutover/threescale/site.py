@@ -119,6 +119,19 @@ def encoded(values: Mapping[str, bytes]) -> dict[str, str]:
     return {key: base64.b64encode(value).decode() for key, value in values.items()}
 
 
+def write_secret(
+    cluster: Cluster, namespace: str, name: str, values: Mapping[str, bytes], *, exists: bool
+) -> None:
+    """Writes these keys of a Secret, whose other keys stay, or makes it. Raises StepError."""
+    data = {"data": encoded(values)}
+    if exists:
+        cluster.merge_patch("v1", "secrets", namespace, name, data)
+        return
+    metadata = {"namespace": namespace, "name": name}
+    kind = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque"}
+    cluster.create("secrets", {**kind, "metadata": metadata, **data})
+
+
 def admitted(route: Mapping[str, Any]) -> bool:
     """Whether a router serves a route."""
     return any(

@@ -12,8 +12,8 @@ from typing import IO, cast
 
 from cutover.context import Context
 from cutover.errors import StepError
-from cutover.mysql import Server, quoted
-from cutover.transfer.programs import mysql_options, program, run, version
+from cutover.mysql import Server, option_file, quoted
+from cutover.transfer.programs import program, run, version
 
 PACKAGE = "mariadb-client (or MySQL's own client)"
 METADATA = "metadata"
@@ -111,7 +111,7 @@ def _mysqldump(context: Context, server: Server, database: str, path: Path) -> s
                 file.write(piece)
                 written += len(piece)
 
-    with mysql_options(server) as options:
+    with option_file(server) as options:
         run(
             context,
             [tool, f"--defaults-file={options}", *flags, database],
@@ -125,7 +125,7 @@ def _mysqldump(context: Context, server: Server, database: str, path: Path) -> s
 def _mydumper(context: Context, server: Server, database: str, folder: Path, threads: int) -> str:
     tool = program("mydumper", package="mydumper")
     flags = ["--routines", "--triggers", "--events", "--trx-consistency-only", "--compress"]
-    with mysql_options(server, "client", "mydumper") as options:
+    with option_file(server, "client", "mydumper") as options:
         run(
             context,
             [tool, f"--defaults-file={options}", f"--database={database}", f"--outputdir={folder}",
@@ -141,7 +141,7 @@ def _myloader(context: Context, folder: Path, server: Server, database: str, thr
     for path in folder.iterdir():
         if "-schema" in path.name:
             _rewrite(path)
-    with mysql_options(server, "client", "myloader") as options:
+    with option_file(server, "client", "myloader") as options:
         said = run(
             context,
             [tool, f"--defaults-file={options}", f"--database={database}", f"--directory={folder}",
@@ -163,7 +163,7 @@ def _client(context: Context, path: Path, server: Server, database: str) -> None
                 taking.write(line)
                 read = raw.tell()
 
-    with mysql_options(server) as options:
+    with option_file(server) as options:
         run(
             context,
             [tool, f"--defaults-file={options}", "--default-character-set=utf8mb4", database],

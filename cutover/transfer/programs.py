@@ -16,7 +16,6 @@ from typing import IO
 
 from cutover.context import Context
 from cutover.errors import StepError
-from cutover.mysql import Server
 
 _GRACE_SECONDS = 5.0
 _DRAIN_SECONDS = 60.0
@@ -161,23 +160,3 @@ def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
             except subprocess.TimeoutExpired:
                 continue
         raise
-
-
-@contextmanager
-def mysql_options(server: Server, *groups: str) -> Iterator[Path]:
-    """A file for `--defaults-file` that only we can read: a password never stands in a process list."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "client.cnf"
-        path.touch(mode=0o600)
-        lines = [
-            f"host = {server.host}",
-            f"port = {server.port}",
-            f'user = "{server.user}"',
-            'password = "{}"'.format(server.password.replace("\\", "\\\\").replace('"', '\\"')),
-            "protocol = tcp",
-        ]
-        if server.ca is not None:
-            lines += [f"ssl-ca = {server.ca}", *(["ssl-verify-server-cert"] if server.verify_name else [])]
-        text = "".join(f"[{group}]\n" + "\n".join(lines) + "\n" for group in (groups or ("client",)))
-        path.write_text(text, encoding="utf-8")
-        yield path

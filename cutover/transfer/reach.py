@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from cutover.aws import client_as
 from cutover.context import Context
 from cutover.errors import StepError
 from cutover.mysql import Server
@@ -96,26 +97,11 @@ def bucket_name(context: Context, place: BucketPlace) -> str:
 def client(context: Context, service: str, region: str, *, stack: str = "", role_output: str = "") -> Any:
     """A client of AWS with time limits, as the role that a stack's output names. Raises StepError."""
     # It takes a while to load, and plans are listed without it.
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    config = Config(connect_timeout=CALL_SECONDS, read_timeout=CALL_SECONDS, retries={"max_attempts": 3})
+    role = str(_output(context, stack, role_output)) if role_output else ""
     try:
-        if not role_output:
-            return boto3.client(service, region_name=region, config=config)
-        role = str(_output(context, stack, role_output))
-        taken = boto3.client("sts", region_name=region, config=config).assume_role(
-            RoleArn=role, RoleSessionName="landfall-cutover"
-        )["Credentials"]
-        return boto3.client(
-            service,
-            region_name=region,
-            config=config,
-            aws_access_key_id=taken["AccessKeyId"],
-            aws_secret_access_key=taken["SecretAccessKey"],
-            aws_session_token=taken["SessionToken"],
-        )
+        return client_as(role, service, region, session="landfall-cutover", seconds=CALL_SECONDS, attempts=3)
     except (BotoCoreError, ClientError) as error:
         raise StepError(f"AWS's {service} in {region} cannot be called: {error}") from error
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab import topology
-from lab.topology import INTERNET_GATEWAY, POD_RANGE, Place
+from lab.topology import INTERNET_GATEWAY, Place
 from lab.world import WORLD, World
 
 ZONE = "example.com"
@@ -133,18 +133,7 @@ def _site(world: World, site: Site) -> None:
     _connect(world, place.host, site.nat, (place.node, site.router, place.api))
     for address in (site.router, place.api):
         world.route(WORLD, address, site.nat)
-    # pods leave the cluster under the address of the device by which they leave
-    world.nft(
-        place.host,
-        f"""
-        table ip cluster_edge {{
-            chain postrouting {{
-                type nat hook postrouting priority srcnat + 10;
-                ip saddr {POD_RANGE} ip daddr != 192.0.2.0/24 masquerade
-            }}
-        }}
-        """,
-    )
+    topology.masquerade_pods(world, place.host)
     world.add_host(site.data, nameserver=topology.PUBLIC_DNS)
     world.link(place.host, site.data, site.gateway, site.data_address)
     for address in SOURCE_NAMES.values() if site is SOURCE else STORES.values():

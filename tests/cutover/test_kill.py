@@ -11,8 +11,6 @@ import os
 import pickle
 import random
 import signal
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +24,7 @@ from cutover.lease import LocalLease
 from cutover.plan import Plan
 from cutover.runner import Runner
 from tests.cutover.driver import BACKWARDS, FORWARDS
+from tests.cutover.forked import forked
 from tests.cutover.world import World
 
 EFFECTS = {
@@ -117,23 +116,7 @@ class Life:
 
 def live(folder: Path, plan: Plan, heading: Heading, kill: tuple[int, str] | None = None) -> str:
     """How a runner's life ended: its outcome, or `killed`."""
-    outcome = folder / "outcome"
-    outcome.unlink(missing_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        try:
-            outcome.write_text(Life(folder, plan, heading, kill).run())
-        except BaseException:  # noqa: BLE001 - it is told to the parent
-            outcome.write_text(traceback.format_exc())
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return "killed"
-    return outcome.read_text()
+    return forked(folder, lambda: Life(folder, plan, heading, kill).run())
 
 
 def new_world(folder: Path, world: World) -> Path:

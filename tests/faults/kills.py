@@ -10,9 +10,7 @@ import os
 import pickle
 import shutil
 import signal
-import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -24,6 +22,7 @@ from cutover.journal import Journal, Record, read_journal
 from cutover.lease import LocalLease
 from cutover.plan import NoReturn, Step
 from cutover.runner import Runner
+from tests.cutover.forked import forked
 from tests.faults.kill_worlds import WORLDS, KillWorld
 from tests.faults.table import Row, run_cases
 
@@ -96,22 +95,7 @@ def _life(kind: KillWorld, folder: Path, heading: Heading, step: str, point: str
 
 def live(kind: KillWorld, folder: Path, heading: Heading, step: str = "", point: str = "") -> str:
     """How a runner's life in a process of its own ended: its outcome, or `killed`."""
-    outcome = folder / "outcome"
-    outcome.unlink(missing_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        try:
-            outcome.write_text(_life(kind, folder, heading, step, point))
-        except BaseException:  # noqa: BLE001 - it is told to the parent
-            outcome.write_text(traceback.format_exc())
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return "killed" if os.WTERMSIG(status) == signal.SIGKILL else f"signal {os.WTERMSIG(status)}"
-    return outcome.read_text()
+    return forked(folder, lambda: _life(kind, folder, heading, step, point))
 
 
 def go(kind: KillWorld, folder: Path, heading: Heading) -> str:

@@ -12,11 +12,10 @@ import pytest
 
 from cutover.children import began, machine
 from cutover.clock import BootClock
-from cutover.database_move.load import _options
 from cutover.lease import Holder
 from cutover.lease_guard import Guard
 from cutover.masking import VARIABLES
-from cutover.mysql import Server
+from cutover.mysql import Server, option_file
 from cutover.notices.happenings import Happening
 from cutover.notices.send import send
 from cutover.pulumi_command import TimedCommand
@@ -90,7 +89,7 @@ def test_the_guard_of_the_lease_gets_no_secret(variables: Canaries) -> None:
 
 
 def test_a_database_client_reads_its_password_from_a_file_of_our_own(canaries: Canaries) -> None:
-    with _options(Server("a", "127.0.0.1", 3306, "u", canaries.new("password"))) as path:
+    with option_file(Server("a", "127.0.0.1", 3306, "u", canaries.new("password"))) as path:
         assert canaries.found("its options", path.read_bytes())
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

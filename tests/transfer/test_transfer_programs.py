@@ -11,8 +11,8 @@ from typing import IO
 import pytest
 
 from cutover.errors import InterruptedRunError, StepError, StepTimeoutError
-from cutover.mysql import Server
-from cutover.transfer.programs import mysql_options, program, run
+from cutover.mysql import Server, option_file
+from cutover.transfer.programs import program, run
 from tests.transfer.transfer_world import make_world
 
 SERVER = Server("the old one", "db", 3306, "land fall", 'can"ary\\', ca="/ca.pem")
@@ -90,7 +90,7 @@ def test_a_secret_of_the_environment_reaches_the_program_and_not_its_arguments(t
 
 
 def test_the_file_of_options_is_ours_alone_and_goes_away() -> None:
-    with mysql_options(SERVER, "client", "mydumper") as path:
+    with option_file(SERVER, "client", "mydumper") as path:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         text = path.read_text()
         assert text.count('password = "can\\"ary\\\\"') == 2
