@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cutover.actions.base import Evidence
-from cutover.actions.person import Person, said
+from cutover.actions.person import POLL_SECONDS, Person, said
 from cutover.context import Context
 
 AGREED = "agreed"
@@ -26,9 +26,12 @@ class Agree(Person):
         asked = text
         context.say(f"{context.step} waits for its owner: {text}")
         context.say(f"once they agree: cutover approve {context.step} --as NAME --note TEXT")
+        refused = 0
         while (approval := self.word(context, asked)).by.casefold() in others:
-            # asked anew, as a word that was given stays good for what was asked
-            asked = f"{asked} {approval.by} has agreed already: somebody else has to."
+            refused += 1
             context.say(f"{context.step}: {approval.by} has agreed already: somebody else has to")
+            # asked anew, as a word that was given stays good for what was asked
+            asked = f"{text} {approval.by} has agreed already: somebody else has to ({refused + 1})."
+            context.pause(POLL_SECONDS)
         context.facts.remember(AGREED, agreed | {context.step: approval.by})
         return said(approval)

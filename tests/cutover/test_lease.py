@@ -18,7 +18,7 @@ from cutover.errors import LeaseError
 from tests.cutover.lease_homes import Home, Other
 from tests.cutover.team_table import REGION, cloud, new_table
 
-SECONDS = 3.0
+SECONDS = 6.0
 
 
 @pytest.fixture(scope="module")

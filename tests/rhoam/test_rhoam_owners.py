@@ -176,6 +176,7 @@ def test_the_command_line_runs_the_plan_on_clusters_of_its_own(
 
     done = CliRunner().invoke(app, ["--project", str(tmp_path), "--plan", "rhoam", "run", "--json"])
 
+    assert done.stdout, (done.exit_code, done.exception, done.output)
     found = json.loads(done.stdout)
     assert (done.exit_code, found["outcome"], found["step"]) == (4, "halted", "preflight")
     assert "cluster rhoam-source does not answer at http://127.0.0.1:1" in found["reason"]
