@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +40,10 @@ class KubernetesCluster:
         self._clock = clock
         try:
             self._client: client.ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
-                context=context, persist_config=False
+                # the client reads the variable once only, when it is loaded
+                config_file=os.environ.get("KUBECONFIG") or None,
+                context=context,
+                persist_config=False,
             )
         except YAMLError as error:  # which quotes the line, and so perhaps a token
             where = f", line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""

@@ -6,6 +6,7 @@ would interrupt an `up` in the middle, and it waits for it without end.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -52,7 +53,13 @@ class TimedCommand(PulumiCommand):
             readers = [_Reader(process.stdout, on_output), _Reader(process.stderr, on_error)]
             late = not self._ended(process)
             for reader in readers:
-                reader.join()
+                reader.join(INTERRUPT_SECONDS)
+            if any(reader.is_alive() for reader in readers):
+                # what the command left behind, such as a provider's process, holds its output open
+                with contextlib.suppress(ProcessLookupError):  # in a group of its own: not ours to end
+                    os.killpg(process.pid, signal.SIGKILL)
+                for reader in readers:
+                    reader.join(INTERRUPT_SECONDS)
         out, err = ("\n".join(reader.lines) for reader in readers)
         result = CommandResult(stdout=out, stderr=err, code=process.returncode)
         if late:

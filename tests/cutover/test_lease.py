@@ -13,6 +13,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from cutover.children import stopped
 from cutover.clock import BootClock
 from cutover.errors import LeaseError
 from tests.cutover.lease_homes import Home, Other
@@ -42,6 +43,11 @@ def held_elsewhere(home: Home) -> Iterator[Other]:
         yield other
     finally:
         other.end()
+
+
+def stop(other: Other) -> None:
+    other.process.send_signal(signal.SIGSTOP)
+    assert wait_until(lambda: stopped(other.process.pid))
 
 
 def alive(pid: int) -> bool:
@@ -135,7 +141,7 @@ def test_a_damaged_lease_is_refused(home: Home) -> None:
 def test_a_stopped_holder_starts_nothing_once_another_came(home: Home) -> None:
     """A local holder that was stopped keeps the lease until it is unlocked; a team's lapses."""
     with held_elsewhere(home) as other:
-        other.process.send_signal(signal.SIGSTOP)
+        stop(other)
         if not home.lapses:
             last = home.lease().last()
             assert home.lease().held()
@@ -158,7 +164,7 @@ def test_a_stopped_holder_starts_nothing_once_another_came(home: Home) -> None:
 
 def test_a_lost_holder_is_unlocked_by_the_id_that_is_shown(home: Home) -> None:
     with held_elsewhere(home) as other:
-        other.process.send_signal(signal.SIGSTOP)
+        stop(other)
         found = home.lease().last()
         assert found is not None
         with pytest.raises(LeaseError, match=f"held by {found.id}.*, not by {'0' * 32}"):

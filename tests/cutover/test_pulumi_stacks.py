@@ -199,6 +199,7 @@ def test_a_command_that_takes_too_long_is_interrupted(
     mark = tmp_path / "interrupted"
     script = f'[ "$1" = version ] && echo v3.260.0 && exit\ntrap "touch {mark}; exit 1" INT\nsleep 60 & wait'
     _pulumi(tmp_path / "bin", script, monkeypatch)
+    monkeypatch.setattr("cutover.pulumi_command.INTERRUPT_SECONDS", 2.0)
     command = TimedCommand()
     command.seconds = 0.5
 
