@@ -17,6 +17,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 
 from lab.aws import elastic_ips, fakes
+from lab.replication import dms_tasks
 
 
 class _QuietHandler(MotoRequestHandler):
@@ -51,9 +52,10 @@ class AwsServer:
         self._server.serve_forever(poll_interval=0.1)
 
     def stop(self) -> None:
-        """End `serve` and close the socket."""
+        """End `serve`, close the socket, and end what the API started."""
         self._server.shutdown()
         self._server.server_close()
+        dms_tasks.close()
 
     def __enter__(self) -> AwsServer:
         Thread(target=self.serve, name="aws", daemon=True).start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,17 @@ def status(arn: str) -> dict[str, Any] | None:
     """What a task says; None for one that was never started."""
     task = _tasks.get(arn)
     return None if task is None else task.status()
+
+
+def close() -> None:
+    """Stops all tasks and removes what they left: the API ends."""
+    with _lock:
+        for arn in _tasks:
+            stop(arn)
+        _tasks.clear()
+        for folder in _folder:
+            shutil.rmtree(folder)
+        _folder.clear()
 
 
 def _place(arn: str) -> Path:
