@@ -290,12 +290,12 @@ class Web(Protocol):
 class ApiRequest:
     """A request to an API over https."""
 
-    method: Literal["GET", "POST", "PUT"] = "GET"
+    method: Literal["GET", "POST", "PUT", "DELETE"] = "GET"
     host: str
     path: str
     """From `/` on, with its query; never with a credential in it."""
-    form: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Fields of a form, which may hold credentials."""
+    form: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """Fields of a form, each with its value or values, which may be credentials."""
     token: str = field(default="", repr=False)
     """An access token, sent as the password of HTTP's basic authentication; empty: none."""
     address: str | None = None

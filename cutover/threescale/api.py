@@ -44,7 +44,11 @@ class Client:
         return self._object("GET", path, {}, (200,))
 
     def send(
-        self, method: Literal["POST", "PUT"], path: str, form: Mapping[str, str], expected: tuple[int, ...]
+        self,
+        method: Literal["POST", "PUT", "DELETE"],
+        path: str,
+        form: Mapping[str, str | tuple[str, ...]],
+        expected: tuple[int, ...],
     ) -> dict[str, Any]:
         """Sends a form; the JSON object of the answer."""
         return self._object(method, path, form, expected)
@@ -91,9 +95,9 @@ class Client:
 
     def _object(
         self,
-        method: Literal["GET", "POST", "PUT"],
+        method: Literal["GET", "POST", "PUT", "DELETE"],
         path: str,
-        form: Mapping[str, str],
+        form: Mapping[str, str | tuple[str, ...]],
         expected: tuple[int, ...],
     ) -> dict[str, Any]:
         bare = path.partition("?")[0]

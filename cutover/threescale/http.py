@@ -29,7 +29,7 @@ class HttpsApi:
             headers["Authorization"] = f"Basic {credential}"
         body = None
         if request.method != "GET":
-            body = urlencode(request.form)
+            body = urlencode(request.form, doseq=True)
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         connection = AddressedConnection(
             request.host, request.address or request.host, request.timeout_seconds, self._tls

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cutover.actions.base import Condition, Evidence, Look
 from cutover.context import Context
 from cutover.errors import StepError
 from cutover.ports import ApiRequest, ObjectKind
-from cutover.threescale.site import ROUTE_TO, Site, admitted
+from cutover.threescale.site import ROUTE_TO, Site, admitted, why_not_admitted
 
 PODS = ObjectKind("v1", "Pod", "pods")
 SIDEKIQ = "system-sidekiq"
@@ -99,16 +101,21 @@ class RoutesAdmitted(Condition):
             parts = {route["metadata"]["labels"][ROUTE_TO] for route in here}
             missing = [part for part in _PARTS if part not in parts]
             admins = [route for route in here if route["metadata"]["labels"][ROUTE_TO] == "system-provider"]
-            waiting = [str(route["spec"]["host"]) for route in here if not admitted(route)]
+            waiting = [route for route in here if not admitted(route)]
             problems = [
                 *(f"none to {part}" for part in missing),
-                *(f"{host} is not admitted" for host in waiting),
+                *(f"{route['spec']['host']} is not admitted{_because(route)}" for route in waiting),
             ]
             if len(admins) < len(self.tenants):
                 problems.append(f"{len(admins)} of {len(self.tenants)} admin portals")
             return not problems, "; ".join(problems) or f"{len(here)} routes below {wildcard}"
 
         return {"seen": context.wait_for(f"the routes of {self.site.title}", self.seconds, look)}
+
+
+def _because(route: Mapping[str, Any]) -> str:
+    said = why_not_admitted(route)
+    return f" ({said})" if said else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,3 +139,14 @@ def admitted(route: Mapping[str, Any]) -> bool:
         for ingress in (route.get("status") or {}).get("ingress") or ()
         for condition in ingress.get("conditions") or ()
     )
+
+
+def why_not_admitted(route: Mapping[str, Any]) -> str:
+    """What the routers say of a route that they do not serve; empty: nothing yet."""
+    said = [
+        f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": ")
+        for ingress in (route.get("status") or {}).get("ingress") or ()
+        for condition in ingress.get("conditions") or ()
+        if condition.get("type") == "Admitted" and condition.get("status") != "True"
+    ]
+    return "; ".join(text for text in said if text)

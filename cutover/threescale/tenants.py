@@ -12,8 +12,8 @@ from cutover.actions.base import NO_CHANGE, Action, Condition, Evidence, Look, O
 from cutover.context import Context
 from cutover.errors import StepError
 from cutover.threescale.api import Client, account_of, master, tenant
-from cutover.threescale.site import Site, encoded
-from stacks.settings.threescale import DefaultTenantSettings, TenantSettings
+from cutover.threescale.site import Site
+from stacks.settings.threescale import TenantSettings
 
 ENTERPRISE = "enterprise"
 """The plan's system name."""
@@ -125,7 +125,7 @@ class ConfirmTenants(Look):
             {"provider_id": str(account.id), "expires_in": _VALID_SECONDS},
             (200, 201),
         )
-        token, url = _inner(made, "sso_token", "token"), _inner(made, "sso_token", "sso_url")
+        token, url = inner(made, "sso_token", "token"), inner(made, "sso_token", "sso_url")
         expires = parse_qs(urlsplit(url).query).get("expires_at", [""])[0]
         path = f"/p/sso?token={quote(token, safe='')}&expires_at={quote(expires, safe='')}"
         portal = Client(context, account.admin_domain, "", self.site.router, f"the portal of {name}")
@@ -193,87 +193,7 @@ class SetMasterPlan(Action):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class CreateDefaultTenant(Action):
-    """Creates the tenant that RHOAM expects, activates its administrator, and keeps its token in Secrets."""
-
-    site: Site
-    tenant: DefaultTenantSettings
-    email: str
-    also_in: str
-    """RHOAM's namespace, which keeps a copy of the Secret."""
-
-    def describe(self) -> str:
-        """See Action."""
-        return (
-            f"create the tenant {self.tenant.name} with the user {self.tenant.username}, whose password is "
-            "the ADMIN_PASSWORD of the Secret system-seed, activate it, and write its access token into "
-            f"system-seed of {self.site.namespace} and of {self.also_in}"
-        )
-
-    def preview(self, context: Context) -> tuple[str, ...]:
-        """See Action."""
-        there = any(found.name == self.tenant.name for found in master(context, self.site).accounts())
-        return NO_CHANGE if there else (f"tenant {self.tenant.name}: created",)
-
-    def observe(self, context: Context) -> Observation:
-        """Done where it is there and the Secrets' token opens it."""
-        api = master(context, self.site)
-        account = next((found for found in api.accounts() if found.name == self.tenant.name), None)
-        if account is None:
-            return Observation("not done", f"there is no tenant {self.tenant.name}")
-        try:
-            self._own(context, account.admin_domain).get("/admin/api/services.json")
-        except StepError as error:
-            return Observation("not done", str(error))
-        return Observation("done", f"{account.admin_domain} takes the token of system-seed")
-
-    def apply(self, context: Context) -> Evidence:
-        """Raises StepError."""
-        api = master(context, self.site)
-        if any(found.name == self.tenant.name for found in api.accounts()):
-            # it moved along from the source, with its administrator and the token that system-seed has
-            seen = self.observe(context)
-            if seen.state != "done":
-                raise StepError(
-                    f"there is a tenant {self.tenant.name} already, and the ADMIN_ACCESS_TOKEN of "
-                    f"system-seed does not open it ({seen.detail}): make a token there (all scopes, read & "
-                    f"write), write it into system-seed of {self.site.namespace} and of {self.also_in}, and "
-                    "go on"
-                )
-            return {"tenant": self.tenant.name, "created": False}
-        made = api.send(
-            "POST",
-            "/master/api/providers.json",
-            {
-                "org_name": self.tenant.name,
-                "username": self.tenant.username,
-                "email": self.email,
-                "password": self.site.secret_text(context, "system-seed", "ADMIN_PASSWORD"),
-            },
-            (201,),
-        )
-        signup = made.get("signup", {})
-        token = _inner(signup, "access_token", "value")
-        account_id = _inner(signup, "account", "id")
-        self._activate(api, account_id)
-        data = {"data": encoded({"ADMIN_ACCESS_TOKEN": token.encode()})}
-        for namespace in (self.site.namespace, self.also_in):
-            self.site.on(context).merge_patch("v1", "secrets", namespace, "system-seed", data)
-        return {"tenant": self.tenant.name, "created": True, "account": account_id}
-
-    def _activate(self, api: Client, account: str) -> None:
-        users = api.listed(f"/admin/api/accounts/{account}/users.json", "users", "user")
-        for user in users:
-            if user.get("username") == self.tenant.username and user.get("state") != "active":
-                api.send("PUT", f"/admin/api/accounts/{account}/users/{user['id']}/activate.json", {}, (200,))
-
-    def _own(self, context: Context, host: str) -> Client:
-        token = self.site.secret_text(context, "system-seed", "ADMIN_ACCESS_TOKEN")
-        return Client(context, host, token, self.site.router, f"tenant {self.tenant.name}")
-
-
-def _inner(found: Mapping[str, Any], outer: str, name: str) -> str:
+def inner(found: Mapping[str, Any], outer: str, name: str) -> str:
     """A value of an answer. Raises StepError, which shows no other value."""
     inner = found.get(outer)
     value = inner.get(name) if isinstance(inner, Mapping) else None

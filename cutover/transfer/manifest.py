@@ -16,6 +16,7 @@ from cutover.transfer.places import DumpPlace
 SCHEMA = 1
 FILE = "manifest.json"
 _CHUNK = 1 << 20
+_AGAIN = "take the dump again: `cutover rollback --to` the stage before it, then `cutover run`"
 
 
 class _Model(BaseModel):
@@ -120,7 +121,7 @@ def known(context: Context, place: DumpPlace, kind: str) -> Manifest:
     manifest = find(context, place)
     if manifest is None:
         raise StepError(
-            f"there is no whole dump at {place}: it has no {FILE}, which is written last; dump again"
+            f"there is no whole dump at {place}: it has no {FILE}, which is written last; {_AGAIN}"
         )
     if manifest.kind != kind:
         raise StepError(f"the dump at {place} is one of {manifest.kind}, and not of {kind}")
@@ -139,7 +140,7 @@ def fetch(context: Context, place: DumpPlace, manifest: Manifest, folder: Path) 
             raise StepError(
                 f"{place.prefix}/{file.name} in bucket {bucket.name} is not what was dumped: {size} bytes "
                 f"with SHA-256 {digest[:12]}…, and the manifest says {file.size} bytes with "
-                f"{file.sha256[:12]}…; dump again"
+                f"{file.sha256[:12]}…: it was cut short or changed; {_AGAIN}"
             )
 
 

@@ -7,7 +7,6 @@ snapshot lies beside it, and writes an empty one over it. The Redis of our own i
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,7 @@ from cutover.transfer.programs import program, run
 from cutover.transfer.redis_server import RedisServer
 
 FILE = "dump.rdb"
+SOCKET = "socket"
 DATABASES = 64
 _MAGIC = b"REDIS"
 _LOAD_SECONDS = 1800.0
@@ -64,33 +64,34 @@ def staged(context: Context, path: Path) -> Iterator[RedisServer]:
         StepError: it does not start, or holds other than the snapshot does.
     """
     counted = check(context, path)
-    tool = program("redis-server", package="redis-server")
-    # a socket's name may have a hundred characters at most
-    folder = Path(tempfile.mkdtemp(prefix="landfall-"))
-    server = RedisServer("the snapshot", "", 0, socket=str(folder / "s"))
-    try:
-        (folder / FILE).hardlink_to(path) if _same_disk(folder, path) else shutil.copyfile(
-            path, folder / FILE
-        )
-        options = [
-            *("--port", "0", "--unixsocket", server.socket, "--unixsocketperm", "700", "--dir", str(folder)),
-            *("--dbfilename", FILE, "--databases", str(DATABASES), "--save", "", "--appendonly", "no"),
-        ]
-        with (
-            tempfile.TemporaryFile() as log,
-            subprocess.Popen(
-                [tool, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            ) as process,
-        ):
-            try:
-                _await_loaded(context, server, process)
-                _refuse_other(server, counted)
-                yield server
-            finally:
-                process.kill()
-                process.wait()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    options = [
+        *("--port", "0", "--unixsocket", SOCKET, "--unixsocketperm", "700", "--dbfilename", path.name),
+        *("--databases", str(DATABASES), "--save", "", "--appendonly", "no"),
+        # a title would be written over the environment, by which a killed runner's children are found
+        *("--set-proc-title", "no"),
+    ]
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(
+            [program("redis-server", package="redis-server"), *options],
+            # everything is in the file's folder: what a killed runner leaves is cleared with it
+            cwd=path.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        ) as process,
+    ):
+        # the name of a socket may have a hundred characters at most, and the folder's may have more
+        server = RedisServer("the snapshot", "", 0, socket=f"/proc/{process.pid}/cwd/{SOCKET}")
+        try:
+            _await_loaded(context, server, process)
+            _refuse_other(server, counted)
+            yield server
+        finally:
+            process.kill()
+            process.wait()
+            Path(path.parent, SOCKET).unlink(missing_ok=True)
 
 
 def _await_loaded(context: Context, server: RedisServer, process: subprocess.Popen[bytes]) -> None:
@@ -121,10 +122,6 @@ def _refuse_other(server: RedisServer, counted: Counted) -> None:
         raise StepError(
             f"a Redis of our own shows {there} keys of the {counted.keys - counted.expired} in the snapshot"
         )
-
-
-def _same_disk(folder: Path, path: Path) -> bool:
-    return folder.stat().st_dev == path.stat().st_dev
 
 
 def _reason(text: str) -> str:

@@ -1,7 +1,7 @@
 """What can go wrong while 3scale moves, put into the lab from outside.
 
 None of it is a switch in the code under test: an object is missing or cut, a row is one that PostgreSQL
-refuses, somebody starts an operator, a job waits, another Route has the host.
+refuses, somebody starts an operator, a job waits, another Route has the host, a Secret is immutable.
 """
 
 from __future__ import annotations
@@ -79,6 +79,21 @@ def operator_started(clouds: RhoamClouds, journal: Path, step: str) -> Iterator[
 def scale_operator(clouds: RhoamClouds, site: Site, replicas: int) -> None:
     """Scale the 3scale operator in 3scale's own namespace."""
     clouds.kubectl(site, "scale", "-n", THREESCALE, f"deployment/{OPERATOR}", f"--replicas={replicas}")
+
+
+@contextmanager
+def secret_frozen(clouds: RhoamClouds, namespace: str, name: str) -> Iterator[None]:
+    """Somebody has made a Secret of the destination immutable; in the end they make it anew as it was."""
+    cluster = clouds.clusters[DESTINATION]
+    clouds.kubectl(DESTINATION, "patch", "-n", namespace, f"secret/{name}", "-p", '{"immutable": true}')
+    try:
+        yield
+    finally:
+        found = clouds.get(DESTINATION, f"secret/{name}", namespace)
+        kept = {field: found[field] for field in ("apiVersion", "kind", "type", "data")}
+        kept["metadata"] = {"namespace": namespace, "name": name}
+        clouds.kubectl(DESTINATION, "delete", "-n", namespace, f"secret/{name}")
+        cluster.apply([kept])
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import copy
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
@@ -140,6 +142,8 @@ def rhoam() -> KillWorld:
         return dataclasses.replace(plain, clusters=clusters, api=api)
 
     def end(world: RhoamWorld) -> Any:
+        world = copy.deepcopy(world)
+        _name_the_token(world)
         objects = {name: cluster.objects for name, cluster in world.clusters.items()}
         return objects, world.databases, world.redis
 
@@ -152,6 +156,17 @@ def rhoam() -> KillWorld:
         source_as_it_is,
         pause_seconds=86_400.0,
     )
+
+
+def _name_the_token(world: RhoamWorld) -> None:
+    """A lost token is made anew: which one it is differs, and that it is the only one and kept does not."""
+    tenant = world.databases["destination-database"]["tenants"]["3scale"]
+    (token,) = tenant["access_tokens"].values()
+    for (kind, _, name), item in world.clusters["destination"].objects.items():
+        if (kind, name) == ("secrets", "system-seed"):
+            found = base64.b64decode(item["data"]["ADMIN_ACCESS_TOKEN"]).decode()
+            item["data"]["ADMIN_ACCESS_TOKEN"] = found == token
+    tenant["access_tokens"] = True
 
 
 @contextmanager

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from cutover.plan import Step
 from tests.faults.kills import check_kill, kill_cases
 
 SHORT = ("lower-ttl", "remember-replicas", "start-services", "switch-database", "replicate-back", "agree")
 
 
-def short(step: Step) -> bool:
-    return step.id in SHORT
+SHORT_OF_RHOAM = ("create-default-tenant",)
 
 
-@pytest.mark.parametrize("case", list(kill_cases(("boss-corestone",), short)), ids="; ".join)
+def cases() -> list[tuple[str, ...]]:
+    return [
+        *kill_cases(("boss-corestone",), lambda step: step.id in SHORT),
+        *kill_cases(("rhoam",), lambda step: step.id in SHORT_OF_RHOAM),
+    ]
+
+
+@pytest.mark.parametrize("case", cases(), ids="; ".join)
 def test_killed_at_a_step_it_comes_to_the_same_end(case: tuple[str, str, str, str]) -> None:
     assert check_kill(*case) == ""

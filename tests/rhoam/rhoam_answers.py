@@ -35,6 +35,10 @@ def content(wildcard: str) -> dict[str, Any]:
     return {"master": f"master.{wildcard}", "tenants": tenants, "plan": "basic", "tokens": dict(TOKENS)}
 
 
+PROVIDER_KEY = f"{CANARY}-provider"
+"""The key of the default tenant's application at the master account."""
+
+
 @dataclass
 class Answers:
     """What 3scale's API answers."""
@@ -57,13 +61,39 @@ class Answers:
             expected = base64.b64decode(seed["MASTER_ACCESS_TOKEN"]).decode()
             if request.token != expected or expected != MASTER_TOKEN:
                 return ApiAnswer(401, b"unauthorized")
-            return self._master(request, path, database)
+            answer = self._master(request, path, database)
+            self.world.resync(cluster)  # zync hears of every account that changes
+            return answer
         for name, tenant in database["tenants"].items():
             if request.host == tenant["self_domain"]:
-                if request.token != database["tokens"].get(name):
+                if "access_tokens" in path:
+                    return self._access_tokens(request, path, tenant["access_tokens"])
+                tokens = [database["tokens"].get(name), *tenant.get("access_tokens", {}).values()]
+                if request.token not in tokens:
                     return ApiAnswer(401, b"unauthorized")
                 return self._tenant(request, path, name, tenant)
         return ApiAnswer(404, b"")
+
+    def _access_tokens(self, request: ApiRequest, path: str, tokens: dict[int, str]) -> ApiAnswer:
+        """A tenant's own: made with its provider key for any user, seen and deleted by their owner."""
+        if path == "/admin/api/users/9/access_tokens.json":
+            if request.token != PROVIDER_KEY:
+                return ApiAnswer(403, b"")
+            assert request.form["scopes[]"] == ("account_management", "policy_registry")
+            number = self._new_token(tokens)
+            return _json(201, access_token={"id": number, "name": "Administration", "value": tokens[number]})
+        if request.token not in tokens.values():
+            return ApiAnswer(403, b"")
+        if request.method == "DELETE":
+            del tokens[int(re.findall(r"[0-9]+", path)[-1])]
+            return ApiAnswer(200, b"")
+        items = [{"access_token": {"id": number, "name": "Administration"}} for number in tokens]
+        return _json(access_tokens=items)
+
+    def _new_token(self, tokens: dict[int, str]) -> int:
+        number = max(tokens, default=0) + 1
+        tokens[number] = f"{CANARY}-admin-{number}"
+        return number
 
     def _master(  # noqa: PLR0911 - a path each
         self, request: ApiRequest, path: str, database: dict[str, Any]
@@ -99,6 +129,8 @@ class Answers:
                     for number, name in enumerate(database.get("plans", ("basic", "enterprise")))
                 ]
                 return _json(plans=plans)
+            if path == "/admin/api/accounts/50/applications.json":
+                return _json(applications=[{"application": {"id": 70, "user_key": PROVIDER_KEY}}])
             if path.endswith("/users.json"):
                 return _json(users=[{"user": {"id": 9, "username": "admin", "state": "pending"}}])
         if path.endswith("/default.json"):
@@ -108,15 +140,17 @@ class Answers:
             url = "https://x.example.com/session?token=sso-token&expires_at=17"
             return _json(201, sso_token={"token": "sso-token", "sso_url": url})
         if path == "/master/api/providers.json":
-            name = request.form["org_name"]
+            name = str(request.form["org_name"])
             wildcard = database["master"].partition(".")[2]
             tenants[name] = {
                 "id": 50, "self_domain": f"{name}-admin.{wildcard}", "domain": f"{name}.{wildcard}",
                 "accounts": [], "services": [], "plans": [], "applications": [], "keys": [], "sso": [],
+                "access_tokens": {},
             }  # fmt: skip
-            database["tokens"][name] = "new-admin-token"
+            tokens = tenants[name]["access_tokens"]
+            token = {"value": tokens[self._new_token(tokens)]}
             self.world.note(f"tenant {name} created")
-            return _json(201, signup={"account": {"id": 50}, "access_token": {"value": "new-admin-token"}})
+            return _json(201, signup={"account": {"id": 50}, "access_token": token})
         if path.endswith("/activate.json"):
             self.world.note("admin activated")
             return _json()

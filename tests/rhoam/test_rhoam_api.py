@@ -87,11 +87,11 @@ def test_a_token_goes_as_a_password_and_never_in_the_address(heard: Heard) -> No
 
 
 def test_a_form_goes_in_the_body(heard: Heard) -> None:
-    HttpsApi().call(request(method="POST", form={"password": "a b&c", "org_name": "acme"}))
+    HttpsApi().call(request(method="POST", form={"password": "a b&c", "scopes[]": ("cms", "stats")}))
 
     ((method, path, _, body),) = heard.requests
     assert (method, path) == ("POST", "/x?page=1")
-    assert parse_qs(body) == {"password": ["a b&c"], "org_name": ["acme"]}
+    assert parse_qs(body) == {"password": ["a b&c"], "scopes[]": ["cms", "stats"]}
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed(heard: Heard) -> None:

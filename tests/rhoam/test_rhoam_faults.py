@@ -452,8 +452,57 @@ def test_the_default_tenants_token_is_in_both_secrets(world: RhoamWorld, plan: P
     cluster = world.clusters["destination"]
     for namespace in ("redhat-rhoam-3scale", RHOAM):
         data = cluster.objects["secrets", namespace, "system-seed"]["data"]
-        assert base64.b64decode(data["ADMIN_ACCESS_TOKEN"]) == b"new-admin-token"
+        assert base64.b64decode(data["ADMIN_ACCESS_TOKEN"]).decode() == f"{CANARY}-admin-1"
     assert "admin activated" in world.happened
+
+
+@pytest.mark.parametrize("lost", ["POST /master/api/providers.json", "PUT", "POST /admin/api/users"])
+def test_a_token_that_was_lost_on_its_way_is_made_anew(
+    world: RhoamWorld, plan: Plan, tmp_path: Path, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request is carried out, and its answer is lost with the runner."""
+    path = tmp_path / "journal.jsonl"
+    asked = RhoamWorld.call
+    go(world, plan, path, until="restore")
+    if lost.startswith("POST /admin"):
+        _lose(monkeypatch, asked, "PUT")
+        assert drive(world, plan, path, until="serve").step == "create-default-tenant"
+    _lose(monkeypatch, asked, lost)
+    assert drive(world, plan, path, until="serve").step == "create-default-tenant"
+    monkeypatch.setattr(RhoamWorld, "call", asked)
+
+    assert drive(world, plan, path, until="serve").outcome == "reached serve"
+
+    tokens = world.databases["destination-database"]["tenants"]["3scale"]["access_tokens"]
+    assert len(tokens) == 1  # those that nobody knows are deleted
+    for namespace in ("redhat-rhoam-3scale", RHOAM):
+        data = world.clusters["destination"].objects["secrets", namespace, "system-seed"]["data"]
+        assert base64.b64decode(data["ADMIN_ACCESS_TOKEN"]).decode() in tokens.values()
+    assert world.happened.count("tenant 3scale created") == 1
+    assert "admin activated" in world.happened
+
+
+def _lose(monkeypatch: pytest.MonkeyPatch, asked: Callable[..., ApiAnswer], lost: str) -> None:
+    def call(world: RhoamWorld, request: ApiRequest) -> ApiAnswer:
+        answer = asked(world, request)
+        if f"{request.method} {request.path}".startswith(lost) and "default.json" not in request.path:
+            raise StepError(f"{request}: no answer")
+        return answer
+
+    monkeypatch.setattr(RhoamWorld, "call", call)
+
+
+def test_a_copy_of_the_default_tenants_token_that_was_not_written_is_written(
+    world: RhoamWorld, plan: Plan, tmp_path: Path
+) -> None:
+    go(world, plan, tmp_path / "journal.jsonl", until="serve")
+    action = next(step for step in plan.steps if step.id == "create-default-tenant").action
+    seed = world.clusters["destination"].objects["secrets", RHOAM, "system-seed"]["data"]
+    seed |= encode({"ADMIN_ACCESS_TOKEN": "an older one"})
+
+    assert "system-seed of redhat-rhoam-operator has another token" in action.observe(world.context()).detail
+    action.apply(world.context())
+    assert action.observe(world.context()).state == "done"
 
 
 def test_a_default_tenant_that_moved_along_is_kept(world: RhoamWorld, plan: Plan, tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def test_requests_are_answered_by_the_first_route_that_fits(server: Server) -> N
     assert found == {"path": {"id": "7"}, "fields": {"page": "2"}, "host": "127.0.0.1"}
     status, found = ask(server, "/accounts/7.json", b"name=a%20b")
     assert found == {"path": {"id": "7"}, "fields": {"name": "a b"}, "host": "127.0.0.1"}
+    status, found = ask(server, "/accounts/7.json", b"scopes%5B%5D=a&name=c&name=d&scopes%5B%5D=b")
+    assert found == {"path": {"id": "7"}, "fields": {"scopes[]": "a,b", "name": "d"}, "host": "127.0.0.1"}
     assert ask(server, "/any/thing/at/all")[0] == 200
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cutover import children
 from cutover.errors import StepError
-from cutover.transfer import CompareRedis, DumpRedis, RecoverRedis, manifest, redis_dump
+from cutover.transfer import CompareRedis, DumpRedis, RecoverRedis, manifest, rdb, redis_dump, redis_recover
 from cutover.transfer.redis_server import RedisDatabase
+from cutover.transfer.work import FOLDER
 from lab.stores.redis import RedisDb
+from tests.cutover.forked import forked
 from tests.transfer.transfer_world import BACKEND, DUMP, RECOVERED, TransferWorld
 
 pytestmark = pytest.mark.lab
@@ -35,8 +44,25 @@ def fill(server: RedisDb) -> None:
             store.call(*command)
 
 
+@pytest.mark.parametrize("forgotten", [False, True], ids=["beside its file", "without a file"])
+def test_the_append_only_trap_is_real(redis_pair: tuple[RedisDb, RedisDb], *, forgotten: bool) -> None:
+    """A snapshot that is put under a Redis with `appendonly yes` is not read: it comes up empty."""
+    source, target = redis_pair
+    fill(source)
+    with source.server().open() as store:
+        store.call("SAVE")
+    target.stop()
+    if forgotten:
+        shutil.rmtree(target.folder / "appendonlydir")
+    shutil.copyfile(source.folder / rdb.FILE, target.folder / rdb.FILE)
+    target.start()
+    assert target.server().used() == {}
+    assert source.server().used() == {0: 6, 1: 2}
+
+
+@pytest.mark.parametrize("end", [RedisDb.stop, RedisDb.kill])
 def test_all_keys_come_back_also_after_a_restart_of_the_target(
-    world: TransferWorld, redis_pair: tuple[RedisDb, RedisDb]
+    world: TransferWorld, redis_pair: tuple[RedisDb, RedisDb], end: Callable[[RedisDb], None]
 ) -> None:
     world.bucket("dumps")
     source, target = redis_pair
@@ -47,8 +73,8 @@ def test_all_keys_come_back_also_after_a_restart_of_the_target(
     assert TAKE.apply(world.context)["keys"] == 8
     assert RECOVER.apply(world.context) == {"written": 8, "deleted": 1}
     assert COMPARE.apply(world.context) == {"keys": 8, "sampled": 8}
-    # the append-only trap: what is recovered is still there when the target starts again
-    target.stop()
+    # no append-only trap: what is recovered is still there when the target starts again
+    end(target)
     target.start()
     assert COMPARE.apply(world.context) == {"keys": 8, "sampled": 8}
     assert RECOVER.apply(world.context) == {"written": 8, "deleted": 0}
@@ -56,6 +82,33 @@ def test_all_keys_come_back_also_after_a_restart_of_the_target(
     assert target.server().used() == {}
     TAKE.undo(world.context)
     assert manifest.find(world.context, DUMP) is None
+
+
+def test_a_killed_runner_leaves_nothing_outside_a_folder_that_is_cleared(
+    world: TransferWorld, redis_pair: tuple[RedisDb, RedisDb], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bucket("dumps")
+    fill(redis_pair[0])
+    TAKE.apply(world.context)
+    temporary, holder = tmp_path / "temporary", f"holder {tmp_path}"
+    temporary.mkdir()
+
+    def runner() -> str:
+        os.environ["TMPDIR"], tempfile.tempdir = str(temporary), None
+        children.mark(holder)
+        monkeypatch.setattr(redis_recover, "_copy", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        RECOVER.apply(world.context)
+        return "not killed"
+
+    assert forked(tmp_path, runner) == "killed"
+    assert list(temporary.iterdir()) == []
+    work = world.context.project / FOLDER
+    (left,) = work.iterdir()
+    assert {file.name for file in left.iterdir()} == {rdb.FILE, rdb.SOCKET}
+    assert left.stat().st_mode & 0o077 == 0
+    assert len(children.end_children(holder, world.context.clock)) == 1  # the Redis of our own
+    assert RECOVER.apply(world.context)["written"] == 8
+    assert list(work.iterdir()) == []
 
 
 def test_a_target_that_cannot_keep_the_keys_is_told(

@@ -8,6 +8,7 @@ from cutover.plans.rhoam_stages.document import CUSTOMER, ENGINEERING, PRODUCTIO
 from cutover.plans.rhoam_stages.migration import POSTGRES_DUMP
 from cutover.plans.rhoam_stages.parts import CHANGES_NOTHING, Parts, chained
 from cutover.plans.rhoam_stages.source import REDIS_DUMP
+from cutover.threescale.default_tenant import CreateDefaultTenant
 from cutover.threescale.inventory import InventoryEqual
 from cutover.threescale.plug_in import PluggedIn, PlugIn
 from cutover.threescale.rhoam import AwaitRhoam
@@ -22,7 +23,7 @@ from cutover.threescale.scaling import (
 )
 from cutover.threescale.secrets import CopySecrets, SecretsMatch
 from cutover.threescale.sso import SsoIntegration, SsoPublished
-from cutover.threescale.tenants import ConfirmTenants, CreateDefaultTenant, MasterAnswers, SetMasterPlan
+from cutover.threescale.tenants import ConfirmTenants, MasterAnswers, SetMasterPlan
 from cutover.threescale.versions import ThreescaleIs, ThreescaleReady
 from cutover.transfer import CompareRedis, RecoverRedis, RestoreByPod
 
@@ -198,10 +199,11 @@ def serve(parts: Parts) -> Stage:
                     tenant=settings.default_tenant,
                     email=email if isinstance(email, str) else "",
                     also_in=settings.destination.rhoam_namespace,
+                    seconds=ready,
                 ),
                 fulfils=("production.tenant",),
                 way_back=_WITH_THE_DATABASE,
-                seconds=parts.limits.call * 30,
+                seconds=parts.limits.call * 30 + ready,
             ),
         ),
     )

@@ -24,6 +24,7 @@ from lab.rhoam.threescale.accounts import Accounts, shown
 from lab.rhoam.threescale.identity import Identity, token_of
 from lab.rhoam.threescale.portal import Portal
 from lab.rhoam.threescale.store import FAILURES, Row, Store
+from lab.rhoam.threescale.tokens import Tokens
 from lab.rhoam.threescale.web import Answer, HttpError, Request, Route, Server, serve
 from lab.services.variables import Variables
 
@@ -364,7 +365,8 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    routes = (*System(accounts, stats, jobs, backend, superdomain).routes, *Portal(accounts, key).routes)
+    system = System(accounts, stats, jobs, backend, superdomain)
+    routes = (*system.routes, *Portal(accounts, key).routes, *Tokens(accounts).routes)
     failures = (*FAILURES, *backend_keys.FAILURES)
     offset = int(environment.get("LISTEN_PORT") or PORTS["provider"]) - PORTS["provider"]
     return serve([Server(port + offset, routes, failures) for port in PORTS.values()])

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 IDLE_SECONDS = 30.0
+LIST_SEPARATOR = ","
+"""Between the values of a field whose name ends with `[]`."""
 
 
 class HttpError(Exception):
@@ -167,5 +169,7 @@ def _fields(query: str, body: bytes, kind: str) -> dict[str, str]:
             str(key): value if isinstance(value, str) else json.dumps(value) for key, value in read.items()
         }
     elif body:
-        found |= dict(urllib.parse.parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+        for name, value in urllib.parse.parse_qsl(body.decode(errors="replace"), keep_blank_values=True):
+            several = name.endswith("[]") and name in found
+            found[name] = f"{found[name]}{LIST_SEPARATOR}{value}" if several else value
     return found
