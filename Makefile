@@ -30,7 +30,7 @@ soak: ## switches there and back while everybody writes, each write looked up: o
 faults: ## everything that may go wrong, many times: prints the fault table, out/faults/report.json; SEEDS= SEED=
 	@$(PYTHON) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
 
-lab: ## a lab that stays, to be worked with by hand; WATCH=port
+lab: ## a lab that stays, to be worked with by hand; PLAN=boss-corestone|rhoam WATCH=port
 	@$(PYTHON) -m lab up
 
 lab-down: ## end it

@@ -13,17 +13,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
 from lab.clouds import DOMAIN, Clouds
-from lab.options import DEFAULT_TTL_DIVISOR, REPOSITORY, Options
+from lab.clouds.workstation import Workstation
+from lab.options import DEFAULT_TTL_DIVISOR, REPOSITORY, RHOAM, SHIPPED, Options
 from lab.people import deeds_of
 from lab.relay import outside
-from lab.scene import Clock, Scene, lab_folder
+from lab.rhoam import standing as rhoam
+from lab.rhoam.api import ApiError
+from lab.scene import Clock, Desk, Scene, lab_folder
 from lab.setup import find_tools
-from lab.topology import AWS
 from lab.watching import watching
 from lab.world import LabError, enter, inside_world
 
@@ -61,6 +63,11 @@ Its output goes to out/lab/log.
 
 def up() -> int:
     """Start a lab that stays, and say how to work with it."""
+    try:
+        options = _options()
+    except LabError as error:
+        sys.stderr.write(f"lab: {error}\n")
+        return 1
     if _running() is not None:
         sys.stderr.write("lab: one is running already; `make lab-down` ends it\n")
         return 1
@@ -90,7 +97,7 @@ def up() -> int:
             return 1
         time.sleep(_POLL_SECONDS)
     _write_run(process.pid)
-    sys.stdout.write(INSTRUCTIONS)
+    sys.stdout.write(rhoam.INSTRUCTIONS if options.plan == RHOAM else INSTRUCTIONS)
     if link := _PAGE.read_text():
         sys.stdout.write(f"The page: {link}\n")
     return 0
@@ -117,61 +124,93 @@ def down() -> int:
 def stay() -> int:
     """The lab's own process: brings it up and stays until it is asked to end."""
     try:
-        port = Options.read(os.environ).watch
+        options = _options()
         if not inside_world():
-            with outside(port) if port else nullcontext():
+            with outside(options.watch) if options.watch else nullcontext():
                 return enter([sys.executable, "-m", "lab", "stay"])
-        return _stay(port)
+        return _stay(options)
     except LabError as error:
         sys.stderr.write(f"lab: {error}\n")
         return 1
 
 
-def _stay(port: int) -> int:
-    """`port`: where the page is served from the beginning; 0: it is not."""
+def _options() -> Options:
+    """Raises LabError."""
+    options = Options.read(os.environ)
+    if options.plan not in (SHIPPED, RHOAM):
+        raise LabError(f"PLAN={options.plan}: a lab that stays is for {SHIPPED} or {RHOAM}")
+    return options
+
+
+def _stay(options: Options) -> int:
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     progress = Clock()
     with lab_folder(keep=False) as folder:
+        if options.plan == RHOAM:
+            lab = rhoam.RhoamStanding(folder, progress)
+            try:
+                lab.clouds.start()
+                deeds = lab.set_up()
+                _serve(lab.clouds.workstation, lab.scene, deeds, ending)
+            finally:
+                lab.stop()
+            return 0
         clouds = Clouds(folder, find_tools(), ttl_divisor=DEFAULT_TTL_DIVISOR, progress=progress)
         clouds.start()
         try:
-            scene = Scene(clouds, plan="boss-corestone", progress=progress)
+            scene = Scene(clouds, plan=SHIPPED, progress=progress)
             scene.set_up("")
             deeds = {step: deed.act for step, deed in deeds_of(clouds).items()}
+            port = options.watch
             page = watching(clouds, scene.cutover_argv(), scene.project, port) if port else nullcontext("")
             with page as link:
-                _PAGE.touch(mode=0o600)  # whoever has the link may roll back
-                _PAGE.write_text(link)
-                asked = _write_programs(scene, list(deeds))
-                while not ending.wait(_POLL_SECONDS):
-                    for path in asked.iterdir():
-                        deeds[path.name]()
-                        path.unlink()
+                _serve(clouds.workstation, scene, deeds, ending, link)
         finally:
             clouds.stop()
     return 0
 
 
-def _write_programs(scene: Scene, deeds: Sequence[str]) -> Path:
-    """Write what `run` finds on its PATH; gives the folder in which a deed is asked for."""
-    clouds = scene.clouds
-    asked = clouds.folder / "asked"
+def _serve(
+    workstation: Workstation,
+    scene: Desk,
+    deeds: Mapping[str, Callable[[], None]],
+    ending: threading.Event,
+    link: str = "",
+) -> None:
+    """Do what people are asked for until the end. `link`: of the page, if it is served."""
+    _PAGE.touch(mode=0o600)  # whoever has the link may roll back
+    _PAGE.write_text(link)
+    asked = scene.project.parent / "asked"
     asked.mkdir()
-    programs = clouds.workstation.bin
+    _write_programs(workstation, scene, asked, deeds)
+    while not ending.wait(_POLL_SECONDS):
+        for path in asked.glob("[!.]*"):
+            said = "done"
+            try:
+                deeds[path.name]()
+            except (LabError, ApiError, OSError, subprocess.SubprocessError) as error:
+                said = f"it did not work: {error}"
+            sys.stdout.write(f"{path.name}: {said}\n")
+            path.with_name(f".{path.name}").write_text(f"{said}\n")
+            path.unlink()
+
+
+def _write_programs(workstation: Workstation, scene: Desk, asked: Path, deeds: Iterable[str]) -> None:
+    """Write what `run` finds on its PATH. `asked`: the folder in which a deed is asked for."""
+    programs = workstation.bin
     cutover = shlex.join(scene.cutover_argv())
     _write(programs / "cutover", f'PYTHONPATH={shlex.quote(str(REPOSITORY))} exec {cutover} "$@"')
     for deed in deeds:
-        path = shlex.quote(str(asked / deed))
-        _write(programs / deed, f"touch {path}; while [ -e {path} ]; do sleep 0.1; done; echo done")
+        path, said = (shlex.quote(str(asked / name)) for name in (deed, f".{deed}"))
+        _write(programs / deed, f"touch {path}; while [ -e {path} ]; do sleep 0.1; done; cat {said}")
     exports = "\n".join(
-        f"export {name}={shlex.quote(value)}" for name, value in clouds.workstation.environment().items()
+        f"export {name}={shlex.quote(value)}" for name, value in workstation.environment().items()
     )
-    inside = shlex.join(clouds.world.command(AWS.host, []))
+    inside = shlex.join(workstation.inside([]))
     _write(
         _OPERATOR, f'{exports}\ncd {shlex.quote(str(scene.project))}\nexec {inside} "${{@:-bash}}"', "bash"
     )
-    return asked
 
 
 def _write(path: Path, script: str, shell: str = "sh") -> None:

@@ -107,6 +107,10 @@ class Workstation:
     def _clients(self) -> dict[str, str]:
         return {**self._internet.environment, "KUBECONFIG": str(self._kubeconfig)}
 
+    def inside(self, argv: Sequence[str]) -> list[str]:
+        """A command as it is called from outside, to run there; without the operator's environment."""
+        return self._world.command(self._host, argv)
+
     def run(
         self,
         argv: Sequence[str],
@@ -118,7 +122,7 @@ class Workstation:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end. `timeout` in seconds."""
         return subprocess.run(
-            self._world.command(self._host, argv),
+            self.inside(argv),
             cwd=cwd,
             env={**self.environment(), **(extra or {})},
             capture_output=capture,
@@ -130,4 +134,4 @@ class Workstation:
     def start(self, argv: Sequence[str], *, cwd: Path, extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """Start a command; it writes to this terminal."""
         environment = {**self.environment(), **extra}
-        return subprocess.Popen(self._world.command(self._host, argv), cwd=cwd, env=environment)
+        return subprocess.Popen(self.inside(argv), cwd=cwd, env=environment)

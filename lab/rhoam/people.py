@@ -34,16 +34,23 @@ class Parties:
         self.forgotten: set[str] = set()
         """Secrets that the customer forgets to put into the bucket: a fault."""
 
-    def deeds(self, plan: Plan) -> dict[str, Deed]:
-        """What they do, by the id of the step that asks for it, each in the name of the step's owner."""
-        done = {
+    @property
+    def by_hand(self) -> dict[str, Callable[[], None]]:
+        """What they do on the clusters and in AWS, by the id of the step that asks for it."""
+        return {
             "install-threescale": self.install_threescale,
             "fill-bucket": self.fill_bucket,
             "configure-idp": self.configure_idp,
             "create-domain": self.create_domain,
             "trigger-rhoam": self.trigger_rhoam,
-            "agree-to-begin": self._stop,
             "publish-sso": self.publish_sso,
+        }
+
+    def deeds(self, plan: Plan) -> dict[str, Deed]:
+        """What they do, by the id of the step that asks for it, each in the name of the step's owner."""
+        done = {
+            **self.by_hand,
+            "agree-to-begin": self._stop,
             "update-systems": lambda: self._start(DESTINATION.apps),
         }
         return {
