@@ -235,10 +235,8 @@ def serving(world: SwitchWorld) -> Side:
 def figures(switches: Sequence[Timed], requests: Sequence[Request]) -> dict[str, Any]:
     """What clients saw around the switches."""
     writes = [request.ended for request in requests if request.kind == "write" and request.good]
-    gaps = [
-        max(longest_gaps(writes, switch.begun - MARGIN_SECONDS, switch.ended + MARGIN_SECONDS), default=0.0)
-        for switch in switches
-    ]
+    gaps = [longest_gap(writes, switch.begun, switch.ended) for switch in switches]
+    between = [switch.ended + PAUSE_SECONDS / 2 for switch in switches]
     held = [
         (request.ended - request.begun) * 1000
         for request in requests
@@ -248,18 +246,22 @@ def figures(switches: Sequence[Timed], requests: Sequence[Request]) -> dict[str,
         "n": len(switches),
         "requests": len(requests),
         "gap_ms": distribution(gaps),
+        "gap_without_switch_ms": distribution([longest_gap(writes, moment, moment) for moment in between]),
         "switch_ms": distribution([switch.parts.total for switch in switches]),
         "held_max_ms": round(max(held, default=0.0), 2),
     }
 
 
-def longest_gaps(moments: Sequence[float], begun: float, ended: float) -> list[float]:
-    """The milliseconds between successive moments, of those pairs that touch an interval."""
-    return [
-        (after - before) * 1000
-        for before, after in itertools.pairwise(moments)
-        if after >= begun and before <= ended
-    ]
+def longest_gap(moments: Sequence[float], begun: float, ended: float) -> float:
+    """The most milliseconds between successive moments, of pairs that touch an interval or its margin."""
+    return max(
+        (
+            (after - before) * 1000
+            for before, after in itertools.pairwise(moments)
+            if after >= begun - MARGIN_SECONDS and before <= ended + MARGIN_SECONDS
+        ),
+        default=0.0,
+    )
 
 
 def fate(requests: Sequence[Request], written: Sequence[str]) -> dict[str, int]:

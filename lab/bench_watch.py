@@ -38,7 +38,7 @@ from cutover.watch.deeds import Deeds
 from cutover.watch.feed import Feed
 from cutover.watch.probes import EVERY_SECONDS, SHOWN
 from cutover.watch.server import LOOPBACK, Page, serve
-from lab.bench_switch import MARGIN_SECONDS, PAUSE_SECONDS, Timed, distribution, fate, longest_gaps
+from lab.bench_switch import PAUSE_SECONDS, Timed, distribution, fate, longest_gap
 from lab.options import REPOSITORY
 from lab.replication.switch_world import Request, SwitchWorld
 
@@ -212,13 +212,7 @@ def read_pages(port: int, token: str, count: int, told: Connection) -> None:
 def gaps_of(switches: Sequence[Timed], requests: Sequence[Request]) -> list[float]:
     """The longest time without an answered write around each switch, in milliseconds."""
     writes = [request.ended for request in requests if request.kind == "write" and request.good]
-    return [
-        round(
-            max(longest_gaps(writes, item.begun - MARGIN_SECONDS, item.ended + MARGIN_SECONDS), default=0.0),
-            3,
-        )
-        for item in switches
-    ]
+    return [round(longest_gap(writes, item.begun, item.ended), 3) for item in switches]
 
 
 def judged(without: Sequence[float], watched: Sequence[float], chance: random.Random) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class Load:
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]] = []
         """Connections to be used again, and since when they are idle; the last one is used first."""
         self._written: list[str] = []
+        self._owed = 1.0
+        """Writes come evenly, so that a gap between two shows what the service did, and not chance."""
         self._choice = random.Random(1)
 
     async def run(self, ended: asyncio.Event) -> None:
@@ -52,7 +54,9 @@ class Load:
             writer.close()
 
     async def _one(self) -> None:
-        if self._choice.random() < self._share or not self._written:
+        self._owed += self._share
+        if self._owed >= 1.0 or not self._written:
+            self._owed -= 1.0
             kind, client = "write", str(uuid.uuid4())
             request = _post("/records", {"id": client, "amount": "1.25"})
         else:

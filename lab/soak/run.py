@@ -26,7 +26,7 @@ from typing import Any
 from cutover.errors import StepError
 from cutover.switching import GivenUpError
 from cutover.switching.end import Side
-from lab.bench_switch import MARGIN_SECONDS, distribution, fate, longest_gaps
+from lab.bench_switch import distribution, fate, longest_gap
 from lab.replication.mariadb import PASSWORD, SCHEMA, MariaDb
 from lab.replication.switch_world import Request, SwitchWorld
 from lab.soak.judge import inserts, swaps
@@ -299,8 +299,7 @@ def _longest_gap(moments: Sequence[float], switch: Switched) -> float:
     """Between two writes around a switch, in milliseconds."""
     first = bisect(moments, switch.begun - 2.0)
     around = moments[max(0, first - 1) : bisect(moments, switch.ended + 2.0) + 1]
-    begun, ended = switch.begun - MARGIN_SECONDS, switch.ended + MARGIN_SECONDS
-    return max(longest_gaps(around, begun, ended), default=0.0)
+    return longest_gap(around, switch.begun, switch.ended)
 
 
 def _totals(report: Mapping[str, Any]) -> dict[str, int]:
