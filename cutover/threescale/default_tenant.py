@@ -16,9 +16,10 @@ from stacks.settings.threescale import DefaultTenantSettings
 SEED = "system-seed"
 TOKEN = "ADMIN_ACCESS_TOKEN"  # noqa: S105 - a name
 TOKEN_NAME = "Administration"  # noqa: S105 - a name
-"""What 3scale calls the access token that a tenant is created with."""
 SCOPES = ("account_management", "policy_registry")
-"""What that token may be used for."""
+"""Name and scopes of the access token that 3scale creates a tenant with, from 2.16 on."""
+_LOST = (TOKEN_NAME, "account management rw")
+"""What it is called there, and was before."""
 _OPENS, _REFUSED = 200, (401, 403)
 
 
@@ -165,7 +166,7 @@ class CreateDefaultTenant(Action):
         token, number = inner(made, "access_token", "value"), inner(made, "access_token", "id")
         own = self._client(context, account, token)
         for found in own.listed("/admin/api/personal/access_tokens.json", "access_tokens", "access_token"):
-            if found.get("name") == TOKEN_NAME and str(found["id"]) != number:
+            if found.get("name") in _LOST and str(found["id"]) != number:
                 own.send("DELETE", f"/admin/api/personal/access_tokens/{found['id']}.json", {}, (200,))
         return token
 

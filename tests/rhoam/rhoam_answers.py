@@ -87,7 +87,9 @@ class Answers:
         if request.method == "DELETE":
             del tokens[int(re.findall(r"[0-9]+", path)[-1])]
             return ApiAnswer(200, b"")
-        items = [{"access_token": {"id": number, "name": "Administration"}} for number in tokens]
+        # the first is the one that the tenant was created with
+        names = {number: "account management rw" if number == 1 else "Administration" for number in tokens}
+        items = [{"access_token": {"id": number, "name": name}} for number, name in names.items()]
         return _json(access_tokens=items)
 
     def _new_token(self, tokens: dict[int, str]) -> int:
