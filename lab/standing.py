@@ -214,8 +214,10 @@ def _write_programs(workstation: Workstation, scene: Desk, asked: Path, deeds: I
 
 
 def _write(path: Path, script: str, shell: str = "sh") -> None:
-    path.touch(mode=0o700)
-    path.write_text(f"#!/usr/bin/env {shell}\n{script}\n")
+    fresh = path.with_name(f".{path.name}")  # whoever sees it sees all of it
+    fresh.touch(mode=0o700)
+    fresh.write_text(f"#!/usr/bin/env {shell}\n{script}\n")
+    fresh.replace(path)
 
 
 def _write_run(outside: int) -> None:
