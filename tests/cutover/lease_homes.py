@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +45,12 @@ class Home:
 class Other:
     """Another process that holds the lease and has a child."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, environment: Mapping[str, str] | None = None) -> None:
+        """`environment`: None for our own."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.cutover.lease_homes", home.text],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            env=None if environment is None else dict(environment),
         )  # fmt: skip
         self.child = int(self.line())
 

@@ -11,22 +11,25 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.faults import elsewhere, journal_damage, kills, model
-from tests.faults import simulated_rows as simulated
+from tests.faults import model
+from tests.faults.rows import Parts, table_of
+from tests.faults.simulated_rows import SEEDS, negative_controls
 from tests.faults.simulation.plans import NAMES, case
 from tests.faults.simulation.rules import INVARIANTS
 from tests.faults.simulation.run import run
 from tests.faults.simulation.schedules import schedule
-from tests.faults.table import Row
+from tests.faults.table import HEADING, PROCESSES, Part, Row
+
+CONTROLS, MODEL, RANDOM = "negative controls", "model", "random fault schedules"
 
 
 def main() -> int:
     """Runs the rows; the exit code is 1 where one does not hold."""
     parser = argparse.ArgumentParser(prog="tests.faults", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=simulated.SEEDS, help="random schedules")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="random schedules")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="this schedule alone, with what happened in it")
     parser.add_argument("--only", default="", help="rows whose names hold one of these, with commas between")
@@ -34,68 +37,53 @@ def main() -> int:
     options = parser.parse_args()
     if options.seed is not None:
         return show(options.seed)
+    only = options.only.split(",")
+
+    def wanted(name: str) -> bool:
+        return any(part in name for part in only)
+
     begun = time.monotonic()
+    print(HEADING, flush=True)
     rows: list[Row] = []
-    print(f"{'fault':34} {'cases':>7} {'held':>7} {'seconds':>8}  how", flush=True)
-    for name, make in the_rows(options.seeds, options.first):
-        if any(part in name for part in options.only.split(",")):
-            rows.append(make(_say))
-            print(rows[-1].line(), flush=True)
-            for failure in rows[-1].failures:
-                print(f"    {failure}", flush=True)
+    for fault, parts in table_of(options.seeds, options.first).items():
+        if wanted(fault):
+            rows.append(Row(fault, made(parts)))
+            print("\n".join(rows[-1].lines()), flush=True)
     controls: list[Row] = []
-    if any(part in "negative controls" for part in options.only.split(",")):
-        print("negative controls: a protection taken away; `held` counts how often that was noticed")
-        for row in simulated.negative_controls(_say):
-            controls.append(row)
-            print(row.line(), flush=True)
+    if wanted(CONTROLS):
+        print(f"{CONTROLS}: a protection is taken away; `held` counts how often that was noticed")
+        for removed, part in negative_controls(_say):
+            controls.append(Row(f"without the {removed}", [part]))
+            print("\n".join(controls[-1].lines()), flush=True)
     modelled: dict[str, object] = {}
-    if any(part in "model" for part in options.only.split(",")):
+    if wanted(MODEL):
         modelled = check_model(controls)
-    seeds = sum(row.cases for row in rows if row.fault == "random fault schedules")
+    seconds = time.monotonic() - begun
+    print(f"{sum(row.cases for row in (*rows, *controls)):,} cases in {seconds / 60:.1f} minutes")
     report = {
         "rows": [row.report() for row in rows],
         "negative_controls": [
-            {
-                "removed": row.fault.removeprefix("without the "),
-                "detected": row.held == row.cases,
-                "cases": row.cases,
-                "times_detected": row.held,
-            }
+            {"removed": row.fault.removeprefix("without the "), "detected": row.holds, **part.figures()}
             for row in controls
+            for part in row.parts
         ],
-        "seeds": seeds,
+        "seeds": sum(row.cases for row in rows if row.fault == RANDOM),
         "invariants": INVARIANTS,
         "model": modelled,
         "plans": list(NAMES),
-        "seconds": round(time.monotonic() - begun, 1),
+        "seconds": round(seconds, 1),
     }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    sound = not modelled.get("errors")
-    return 0 if sound and all(row.held == row.cases for row in (*rows, *controls)) else 1
+    sound = not modelled or modelled.get("errors") == 0
+    return 0 if sound and all(row.holds for row in (*rows, *controls)) else 1
 
 
-def the_rows(seeds: int, first: int) -> list[tuple[str, Callable[[simulated.Say], Row]]]:
-    """All rows of the table, in its order."""
-    return [
-        ("kill -9", kills.matrix),
-        ("kill during recovery", simulated.kills_in_recovery),
-        ("API faults", simulated.api_faults),
-        ("random fault schedules", lambda say: simulated.random_schedules(say, seeds, first)),
-        ("two operators at once", simulated.two_operators),
-        ("clock", simulated.clock),
-        ("replication lag", simulated.lag),
-        ("rollback", simulated.rollbacks),
-        ("a client that ignores the TTL", simulated.stale_clients),
-        ("partition", simulated.partitions),
-        ("disk", simulated.disk_faults),
-        ("journal damage", journal_damage.row),
-        ("data mismatch", elsewhere.data_mismatch),
-        ("stale configuration", elsewhere.stale_configuration),
-        ("lost writes", elsewhere.lost_writes),
-        ("secrets", elsewhere.secrets),
-    ]
+def made(parts: Parts) -> list[Part]:
+    """Runs them."""
+    found = [make(_say) for make in parts.here]
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        return [*found, *pool.map(lambda make: make(_say), parts.elsewhere)]
 
 
 def check_model(controls: list[Row]) -> dict[str, object]:
@@ -105,14 +93,15 @@ def check_model(controls: list[Row]) -> dict[str, object]:
     except (OSError, RuntimeError) as error:
         print(f"the model of the switch was not checked: {error}")
         return {"not_run": str(error)}
-    print(f"the model of the switch: {found.states} states, {found.errors} errors, {found.seconds:.1f} s")
+    print(f"the model of the switch: {found.states:,} states, {found.errors} errors, {found.seconds:.1f} s")
     for without in model.WITHOUT:
-        row = Row(f"without {without} in the model", how="spin")
+        part = Part("the model of the switch, spin")
         begun = time.monotonic()
-        row.count("" if model.check((without,)).errors else f"{without}: nothing was noticed")
-        row.seconds = time.monotonic() - begun
-        controls.append(row)
-        print(row.line(), flush=True)
+        part.count("" if model.check((without,)).errors else f"{without}: nothing was noticed")
+        part.seconds = time.monotonic() - begun
+        removed = without.removeprefix("NO_").lower()
+        controls.append(Row(f"without the {removed}", [part]))
+        print("\n".join(controls[-1].lines()), flush=True)
     return {"states": found.states, "errors": found.errors, "seconds": round(found.seconds, 1)}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.faults.simulated_rows import calls_of
 from tests.faults.simulation.outside import Fault
-from tests.faults.simulation.run import Goal, Schedule
+from tests.faults.simulation.run import Schedule
+from tests.faults.simulation.simulated import Goal
 
 SEED = 4
 """A world in which somebody writes beside the gate."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from cutover.clock import SystemClock
 from cutover.errors import JournalError
 from cutover.journal import SCHEMA, Journal, read_journal
-from tests.faults.table import Row
+from tests.faults.table import Part
 
 RECORDS = 8
 
@@ -26,9 +26,9 @@ def written(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def row(_say: Callable[[str], None]) -> Row:
+def row(_say: Callable[[str], None]) -> Part:
     """Cut at every byte of the last record; a bit flipped in each byte of each; a version of tomorrow."""
-    found = Row("journal damage", how="files")
+    found = Part("the real journal, files")
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="landfall-journal-") as name:
         path = Path(name) / "journal.jsonl"

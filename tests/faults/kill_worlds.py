@@ -48,6 +48,7 @@ EFFECTS = frozenset(_OF_A_CLUSTER | _OF_STACKS | _OF_DATABASES | _OF_AN_API)
 class KillWorld:
     """A plan's world."""
 
+    environment: Any
     plan: Plan
     make: Callable[[], Any]
     context: Callable[[Any, Around], Context]
@@ -121,6 +122,7 @@ def boss_corestone() -> KillWorld:
         return kept, on_source
 
     return KillWorld(
+        environment,
         build_plan("boss-corestone", environment),
         make,
         context,
@@ -148,6 +150,7 @@ def rhoam() -> KillWorld:
         return objects, world.databases, world.redis
 
     return KillWorld(
+        environment,
         build_plan("rhoam", environment),
         lambda: RhoamWorld(environment),
         context,

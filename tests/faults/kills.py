@@ -24,7 +24,7 @@ from cutover.plan import NoReturn, Step
 from cutover.runner import Runner
 from tests.cutover.forked import forked
 from tests.faults.kill_worlds import WORLDS, KillWorld
-from tests.faults.table import Row, run_cases
+from tests.faults.table import Part, run_cases
 
 POINTS = ("before the intent", "after the intent", "after the effect", "before the outcome")
 FORWARDS, BACKWARDS = Heading(FORWARD, None, OPERATOR), Heading(BACK, None, OPERATOR)
@@ -191,6 +191,6 @@ def kill_cases(
                     yield name, step.id, point, direction
 
 
-def matrix(say: Callable[[str], None], names: tuple[str, ...] = tuple(WORLDS)) -> Row:
+def matrix(say: Callable[[str], None], names: tuple[str, ...] = tuple(WORLDS)) -> Part:
     """The row of the table."""
-    return run_cases("kill -9", "real processes", check_kill, kill_cases(names), say=say)
+    return run_cases("real processes, worlds in memory", check_kill, kill_cases(names), say=say)

@@ -1,10 +1,10 @@
-"""A row of the fault table: its cases, run side by side, and what of them held."""
+"""A row of the fault table: its parts, each with cases that are run side by side, and what of them held."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,17 +14,16 @@ _SHOWN = 5
 
 
 @dataclass
-class Row:
-    """What was seen of a fault."""
+class Part:
+    """Cases of one kind."""
 
-    fault: str
+    how: str
+    """On what they are run: the simulation, real processes, real databases."""
     cases: int = 0
     held: int = 0
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     """The first cases that did not hold, each with how to run it again."""
-    how: str = ""
-    """On what the cases were run: the simulation, real processes, real databases."""
     not_run: str = ""
     """Why it was not run; empty where it was."""
 
@@ -36,18 +35,15 @@ class Row:
         elif len(self.failures) < _SHOWN:
             self.failures.append(failure)
 
-    def line(self) -> str:
-        """For the terminal."""
-        if self.not_run:
-            return f"{self.fault:34} not run: {self.not_run}"
-        mark = "" if self.held == self.cases and self.cases else "  <-- DOES NOT HOLD"
-        return f"{self.fault:34} {self.cases:>7} {self.held:>7} {self.seconds:>8.1f}  {self.how}{mark}"
+    @property
+    def holds(self) -> bool:
+        """Whether there were cases, and all of them held."""
+        return bool(self.cases) and self.held == self.cases and not self.not_run
 
-    def report(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         """For the report."""
         found: dict[str, Any] = {
-            "fault": self.fault, "cases": self.cases, "held": self.held, "seconds": round(self.seconds, 1),
-            "how": self.how,
+            "how": self.how, "cases": self.cases, "held": self.held, "seconds": round(self.seconds, 1),
         }  # fmt: skip
         if self.failures:
             found["failures"] = self.failures
@@ -56,28 +52,85 @@ class Row:
         return found
 
 
+@dataclass
+class Row:
+    """What was seen of a fault."""
+
+    fault: str
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def cases(self) -> int:
+        """Of all parts."""
+        return sum(part.cases for part in self.parts)
+
+    @property
+    def held(self) -> int:
+        """Of all parts."""
+        return sum(part.held for part in self.parts)
+
+    @property
+    def seconds(self) -> float:
+        """Of all parts."""
+        return sum(part.seconds for part in self.parts)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every part was run and holds."""
+        return bool(self.parts) and all(part.holds for part in self.parts)
+
+    def lines(self) -> Iterator[str]:
+        """For the terminal: the row, its parts where there are several, and what did not hold."""
+        several = len(self.parts) > 1
+        how = f"{len(self.parts)} parts:" if several else "".join(part.how for part in self.parts)
+        yield _line(self.fault, self.cases, self.held, self.seconds, how, holds=self.holds)
+        for part in self.parts:
+            if several:
+                yield _line("", part.cases, part.held, part.seconds, f"  {part.how}", holds=part.holds)
+            if part.not_run:
+                yield f"    not run: {part.not_run}"
+            yield from (f"    {failure}" for failure in part.failures)
+
+    def report(self) -> dict[str, Any]:
+        """For the report."""
+        return {
+            "fault": self.fault, "cases": self.cases, "held": self.held, "seconds": round(self.seconds, 1),
+            "parts": [part.figures() for part in self.parts],
+        }  # fmt: skip
+
+
+HEADING = f"{'fault':30} {'cases':>8} {'held':>8} {'seconds':>8}  how"
+
+
+def _line(name: str, cases: int, held: int, seconds: float, how: str, *, holds: bool) -> str:
+    mark = "" if holds else "  <-- DOES NOT HOLD"
+    return f"{name:30} {cases:>8,} {held:>8,} {seconds:>8.1f}  {how}{mark}"
+
+
 def run_cases(
-    fault: str,
     how: str,
     check: Callable[..., str],
     cases: Iterable[tuple[Any, ...]],
     *,
     processes: int = PROCESSES,
     say: Callable[[str], None] = lambda _: None,
-) -> Row:
+) -> Part:
     """Runs `check(*case)` for each, which returns what is wrong; some at a time."""
-    row = Row(fault, how=how)
+    part = Part(how)
     begun = said = time.monotonic()
-    for failure in _results(check, list(cases), processes):
-        row.count(failure)
+    for failure in results(check, list(cases), processes):
+        part.count(failure)
         if time.monotonic() - said > 5:
             said = time.monotonic()
-            say(f"{fault}: {row.cases} cases, {row.held} held")
-    row.seconds = time.monotonic() - begun
-    return row
+            say(f"{how}: {part.cases} cases, {part.held} held")
+    part.seconds = time.monotonic() - begun
+    return part
 
 
-def _results(check: Callable[..., str], cases: list[tuple[Any, ...]], processes: int) -> Iterator[str]:
+def results(
+    check: Callable[..., str], cases: Sequence[tuple[Any, ...]], processes: int = PROCESSES
+) -> Iterator[str]:
+    """What `check(*case)` says of each, in their order."""
     if processes == 1:
         for case in cases:
             yield check(*case)

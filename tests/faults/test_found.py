@@ -8,7 +8,8 @@ from cutover.history import BACK, FORWARD
 from tests.faults.found import at
 from tests.faults.simulated_rows import BACK_AGAIN, check_schedule
 from tests.faults.simulation.plans import case
-from tests.faults.simulation.run import THERE, Goal, run
+from tests.faults.simulation.run import THERE, run
+from tests.faults.simulation.simulated import Goal
 
 THERE_AGAIN = Goal(FORWARD, "switch-database"), Goal(BACK, "arm"), Goal(FORWARD, None)
 

@@ -11,13 +11,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import cutover.children
 import cutover.journal
@@ -124,8 +124,17 @@ class _Event:
 class _OneAfterTheOther:
     """Stands for a ThreadPoolExecutor whose jobs nobody can tell apart in time."""
 
-    def __init__(self, _workers: int) -> None:
+    def __init__(self, max_workers: int, thread_name_prefix: str = "") -> None:
         pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
+    def map(self, what: Callable[..., Any], *arguments: Iterable[Any]) -> Iterator[Any]:
+        return iter([what(*given) for given in zip(*arguments, strict=False)])
 
     def submit(self, what: Callable[..., Any], *args: Any) -> Future[Any]:
         future: Future[Any] = Future()

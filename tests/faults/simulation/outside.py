@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
@@ -47,8 +47,12 @@ REFUSALS = {
 """Answers instead of an effect, by the fault's kind."""
 TIMEOUTS = ("timed out, not executed", "timed out, executed")
 CRASHES = ("killed before", "killed after", "killed, lands later", "power lost before", "power lost after")
+ENDS_AT_THE_DISK = ("killed before", "power lost before")
+"""Crashes at a write: before it nothing is written, before an fsync it is written and not durable."""
 DISK = ("disk full", "disk broken", "fsync fails")
-WORLD = ("lag", "replication broken", "partition", "clock forward", "clock back", "clock frozen")
+PARTITIONS = ("partition", "partition, refused", "partition, one-way")
+"""Silence; a refusal at once; what is sent arrives, and the answer does not."""
+WORLD = ("lag", "replication broken", *PARTITIONS, "clock forward", "clock back", "clock frozen")
 STALE = "stale"
 _BEHIND = ("dns", "web", "dms")
 """What may answer of a moment ago, beside clusters: all else is asked at the one place where it is known."""
@@ -89,9 +93,9 @@ class Outside:
     """Called when a process is stopped."""
     waited: float = 0.0
     """Seconds that were spent on calls that got no answer."""
-    apart: dict[str, float] = field(default_factory=dict)
-    """Dependencies that cannot be reached, each with the time at which it is over."""
-    _answers: dict[tuple[str, str, str], tuple[Any, Any]] = field(default_factory=dict)
+    apart: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Dependencies that cannot be reached: the kind of partition, and the time at which it is over."""
+    _answers: dict[tuple[str, str, Hashable], tuple[Any, Any]] = field(default_factory=dict)
     """The last answer of each reading call and the one before that differed."""
 
     def calm(self) -> None:
@@ -108,7 +112,7 @@ class Outside:
         *,
         error: Callable[[str], Exception] = StepError,
         lost: Callable[[str], Exception] | None = None,
-        arguments: str = "",
+        arguments: Hashable = "",
     ) -> Any:
         """Does it, unless something goes wrong.
 
@@ -120,9 +124,12 @@ class Outside:
         if self.world is not None:
             self.world.before(call, life)
         fault = self._due(call, arguments)
-        if self.apart.get(call.dependency, 0.0) > self.kernel.now and (
-            fault is None or fault.kind not in CRASHES
-        ):
+        apart, until = self.apart.get(call.dependency, ("", 0.0))
+        if until > self.kernel.now and (fault is None or fault.kind not in CRASHES):
+            if apart == "partition, refused":
+                raise error(f"{call.dependency}: {call.name}: connection refused")
+            if apart == "partition, one-way":
+                do()
             self._pass(CALL_SECONDS)
             raise (lost or error)(f"{call.dependency}: {call.name} timed out: it cannot be reached")
         if fault is not None:
@@ -151,7 +158,7 @@ class Outside:
                 self._die(fault)
         return None
 
-    def _due(self, call: Call, arguments: str = "") -> Fault | None:
+    def _due(self, call: Call, arguments: Hashable = "") -> Fault | None:
         for index, fault in enumerate(self.faults):
             if fault.at > self.calls:
                 return None
@@ -170,7 +177,7 @@ class Outside:
         call: Call,
         do: Callable[[], Any],
         errors: tuple[Callable[[str], Exception], Callable[[str], Exception]],
-        arguments: str,
+        arguments: Hashable,
     ) -> Callable[[], Any]:
         """What happens in place of `do`. `errors`: raised where it is refused, and where it is lost."""
         where = f"{call.dependency}: {call.name}"
@@ -214,7 +221,7 @@ class Outside:
         self.kernel.sleep(seconds)
         self.waited += seconds
 
-    def _remember(self, call: Call, arguments: str, found: Any) -> None:
+    def _remember(self, call: Call, arguments: Hashable, found: Any) -> None:
         key = (call.dependency, call.name, arguments)
         before = self._answers.get(key)
         if before is None:
@@ -222,7 +229,7 @@ class Outside:
         elif before[0] != found:
             self._answers[key] = (found, before[0])
 
-    def _stale(self, call: Call, arguments: str) -> Any:
+    def _stale(self, call: Call, arguments: Hashable) -> Any:
         """What the same call was answered before it changed; None where it never did."""
         return self._answers.get((call.dependency, call.name, arguments), (None, None))[1]
 
@@ -234,7 +241,9 @@ class Outside:
 
 def _fits(fault: Fault, call: Call) -> bool:
     if call.dependency == "disk":
-        return fault.kind in DISK and (fault.kind == "fsync fails") == (call.name == "fsync")
+        if fault.kind in DISK:
+            return (fault.kind == "fsync fails") == (call.name == "fsync")
+        return fault.kind in ENDS_AT_THE_DISK
     if fault.kind in DISK:
         return False
     if fault.kind == STALE:
@@ -258,7 +267,17 @@ class Wire:
         def through(*args: Any, **named: Any) -> Any:
             looks = name in ("create", "delete") and any(kind in args[:2] for kind in _LOOKS)
             call = Call(self._dependency, name, name in self._writes and not looks)
-            text = "" if call.writes else repr((args, named))
-            return self._outside.call(call, lambda: found(*args, **named), arguments=text)
+            given = "" if call.writes else _key(args, named)
+            return self._outside.call(call, lambda: found(*args, **named), arguments=given)
 
         return through
+
+
+def _key(args: tuple[Any, ...], named: dict[str, Any]) -> Hashable:
+    """By what a call is the same as an earlier one."""
+    key = (args, tuple(named.items()))
+    try:
+        hash(key)
+    except TypeError:
+        return repr(key)
+    return key

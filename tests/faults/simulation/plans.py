@@ -11,6 +11,9 @@ from cutover.plan import Plan
 from cutover.plans import build_plan
 from stacks.settings import Environment
 from tests.cutover.conftest import filled_settings
+from tests.faults.kill_worlds import rhoam as killed_world
+from tests.faults.simulation.rhoam import SimulatedRhoam
+from tests.faults.simulation.simulated import Simulated
 from tests.faults.simulation.world import SimulatedWorld
 
 
@@ -19,9 +22,13 @@ class Case:
     """A plan and where it runs."""
 
     name: str
-    environment: Environment
     plan: Plan
-    world: Callable[[Environment], SimulatedWorld]
+    world: Callable[[], Simulated]
+    """A new one."""
+    waits: tuple[str, float] = ("", 0.0)
+    """What a run says that ends because the plan asks for time to pass, and how many seconds."""
+    calls: int = 1300
+    """About how many calls the way there takes when nothing fails."""
 
 
 def _boss_corestone() -> Case:
@@ -32,10 +39,17 @@ def _boss_corestone() -> Case:
     cutover["health_checks"] = {**cutover.get("health_checks", {}), "interval_ms": 2000}
     cutover["timeouts"] = {**cutover["timeouts"], "callers_seen": 10}
     environment = Environment.model_validate(settings)
-    return Case("boss-corestone", environment, build_plan("boss-corestone", environment), SimulatedWorld)
+    plan = build_plan("boss-corestone", environment)
+    return Case("boss-corestone", plan, lambda: SimulatedWorld(environment))
 
 
-_CASES: dict[str, Callable[[], Case]] = {"boss-corestone": _boss_corestone}
+def _rhoam() -> Case:
+    kind = killed_world()
+    day = ("the migration begins 24 h after it", 86_400.0)  # somebody is told a day ahead
+    return Case("rhoam", kind.plan, lambda: SimulatedRhoam(kind.environment), day, calls=1100)
+
+
+_CASES: dict[str, Callable[[], Case]] = {"boss-corestone": _boss_corestone, "rhoam": _rhoam}
 NAMES = tuple(_CASES)
 
 

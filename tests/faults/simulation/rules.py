@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.faults.simulation.machine import Disk
 
 if TYPE_CHECKING:
     from tests.faults.simulation.databases import Database
@@ -24,8 +27,8 @@ INVARIANTS = {
 class Rules:
     """What has been broken, if anything."""
 
-    def __init__(self, world: SimulatedWorld) -> None:
-        self._world = world
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self._folder, self._disk = folder, disk
         self.broken: tuple[str, str] | None = None
         """The invariant and what was seen."""
         self._seen = 0
@@ -37,6 +40,34 @@ class Rules:
         """Notes the first that is broken."""
         assert invariant in INVARIANTS
         self.broken = self.broken or (invariant, seen)
+
+    def intended(self, call: Call) -> None:
+        """Some step is begun and not ended, in what would survive the machine."""
+        path = self._folder / "journal.jsonl"
+        durable = self._disk.durable(path)
+        if durable < self._seen:
+            self._seen, self._open = 0, set()
+        if durable > self._seen:
+            with path.open("rb") as file:
+                file.seek(self._seen)
+                content = file.read(durable - self._seen)
+            self._seen = durable
+            for line in content.split(b"\n")[:-1]:
+                record: dict[str, Any] = json.loads(line)
+                if record["kind"] in ("intent", "repair"):
+                    self._open.add(record["data"]["step"])
+                elif record["kind"] == "outcome":
+                    self._open.discard(record["data"]["step"])
+        if not self._open:
+            self.breaks("intent before effect", f"{call.dependency}: {call.name} without a durable intent")
+
+
+class ServingRules(Rules):
+    """Those of a migration during which everybody is served, whose database is switched."""
+
+    def __init__(self, world: SimulatedWorld) -> None:
+        super().__init__(world.folder, world.disk)
+        self._world = world
 
     def look(self, call: Call, life: Life | None) -> None:
         """Looks at the world as it is; `call` is about to be made."""
@@ -52,7 +83,7 @@ class Rules:
         if call.writes and call.dependency not in ("time", "disk"):
             self._schedules()
             if life is not None and not call.dependency.endswith("redis"):
-                self._intent(call)
+                self.intended(call)
 
     def committed(self, database: Database) -> None:
         """A write is committed: the other database must not take any."""
@@ -71,23 +102,3 @@ class Rules:
         for (namespace, name), sides in runs.items():
             if len(sides) > 1:
                 self.breaks("one side writes", f"CronJob {namespace}/{name} runs on both sides")
-
-    def _intent(self, call: Call) -> None:
-        """Some step is begun and not ended, in what would survive the machine."""
-        path = self._world.folder / "journal.jsonl"
-        durable = self._world.disk.durable(path)
-        if durable < self._seen:
-            self._seen, self._open = 0, set()
-        if durable > self._seen:
-            with path.open("rb") as file:
-                file.seek(self._seen)
-                content = file.read(durable - self._seen)
-            self._seen = durable
-            for line in content.split(b"\n")[:-1]:
-                record: dict[str, Any] = json.loads(line)
-                if record["kind"] in ("intent", "repair"):
-                    self._open.add(record["data"]["step"])
-                elif record["kind"] == "outcome":
-                    self._open.discard(record["data"]["step"])
-        if not self._open:
-            self.breaks("intent before effect", f"{call.dependency}: {call.name} without a durable intent")

@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, cast
-from unittest import mock
 
 from cutover.approvals import Approvals
-from cutover.database_move import verifying
 from cutover.errors import CutoverError
 from cutover.history import BACK, FORWARD, OPERATOR, Heading
 from cutover.journal import Journal, read_journal
@@ -26,30 +24,19 @@ from tests.faults.simulation.kernel import Kernel, KilledError, Life, Task
 from tests.faults.simulation.machine import installed
 from tests.faults.simulation.outside import Fault
 from tests.faults.simulation.plans import Case
+from tests.faults.simulation.simulated import Goal, Simulated
 from tests.faults.simulation.team import team_lease
-from tests.faults.simulation.world import SimulatedWorld, open_verification
 
 LIVES_WITH_FAULTS = 8
 """How often the operator starts a runner before no more faults happen."""
 LIVES_AFTER = 4
 """How often after that, until the end must be reached."""
+PAUSES = (1.0, 5.0, 20.0, 120.0)
+"""How long an operator waits before he starts another runner."""
 MIND_CHANGES = 0.15
 """How often an operator goes back after a runner that has not reached its goal."""
 LIFE_SECONDS = 24 * 3600.0
 """A runner that takes longer than all of its limits hangs."""
-
-
-@dataclass(frozen=True)
-class Goal:
-    """Where the operator wants to go."""
-
-    direction: str
-    until: str | None
-
-    def __str__(self) -> str:
-        return (
-            f"{self.direction} to {self.until or ('the end' if self.direction == FORWARD else 'the start')}"
-        )
 
 
 THERE = (Goal(FORWARD, None),)
@@ -93,20 +80,16 @@ class Outcome:
     state: Any = None
 
 
-def run(
-    case: Case, schedule: Schedule, watch: Callable[[SimulatedWorld], None] = lambda _world: None
-) -> Outcome:
+def run(case: Case, schedule: Schedule, watch: Callable[[Any], None] = lambda _world: None) -> Outcome:
     """Runs it, the same each time."""
     with _folder() as folder:
         kernel = Kernel()
-        world = case.world(case.environment)
+        world = case.world()
         world.build(kernel, list(schedule.faults), schedule.seed, folder)
         watch(world)
-        administrator = case.environment.database.administrator
-        os.environ[administrator.user_env] = os.environ[administrator.password_env] = "simulated"
         with (
             installed(kernel, world.simulated_clock, world.disk),
-            _verifying(world),
+            world.inside(),
             taken_away(world, schedule.without),
         ):
             return _Operator(case, schedule, world, kernel, folder).go()
@@ -116,7 +99,7 @@ class _Operator:
     """Starts runners until each goal is reached."""
 
     def __init__(
-        self, case: Case, schedule: Schedule, world: SimulatedWorld, kernel: Kernel, folder: Path
+        self, case: Case, schedule: Schedule, world: Simulated, kernel: Kernel, folder: Path
     ) -> None:
         self.case, self.schedule, self.world, self.kernel, self.folder = case, schedule, world, kernel, folder
         self.chance = chance(schedule.seed, "operator")
@@ -127,12 +110,13 @@ class _Operator:
         end = ""
         goals = list(self.schedule.goals)
         while goals:
-            end = self._pursue(goals.pop(0), ahead=goals)
+            goal = goals.pop(0)
+            end = self._pursue(goal, ahead=goals)
             if self.world.rules.broken:
                 break
         if not self.world.rules.broken:
-            self._at_the_end(end)
-        clients = self.world.clients
+            self.world.at_the_end(goal, end)
+        figures = self.world.figures
         return Outcome(
             broken=self.world.rules.broken,
             end=end,
@@ -142,9 +126,9 @@ class _Operator:
                 for fault, call, number in self.world.outside.happened
             ],
             calls=self.world.outside.calls,
-            writes=len(clients.acknowledged),
-            excused=len(clients.excused),
-            longest_held=clients.longest_held,
+            writes=figures.writes,
+            excused=figures.excused,
+            longest_held=figures.longest_held,
             state=self.world.state,
         )
 
@@ -163,11 +147,15 @@ class _Operator:
             if goal.direction == BACK and ("no return" in end or "would be lost" in end):
                 ahead.insert(0, Goal(FORWARD, None))
                 return end
+            text, seconds = self.case.waits
+            if text and text in end:
+                self.kernel.sleep(seconds)
+                continue
             killed = self.schedule.back_after_kill and end == "killed"
             if goal.direction == FORWARD and (killed or self.chance.random() < self.mind_changes):
                 ahead.insert(0, Goal(BACK, None))
                 return end
-            self.kernel.sleep(self.chance.choice((1.0, 5.0, 20.0, 120.0)))
+            self.kernel.sleep(self.chance.choice(PAUSES))
             self.world.passed()
         self.world.rules.breaks("known end", f"{goal} is not reached, though nothing fails any more: {end}")
         return end
@@ -259,31 +247,6 @@ class _Operator:
     def _judge(self, result: Result) -> None:
         if result.outcome == "halted" and not result.reason:
             self.world.rules.breaks("known end", "halted without a reason")
-
-    def _at_the_end(self, end: str) -> None:
-        """Nothing is on its way any more: every write is where it belongs."""
-        world = self.world
-        world.clients.settle()
-        side = world.reads_from()
-        if side is None:
-            world.rules.breaks("known end", f"{end}: but no database, or both, take writes")
-            return
-        database = world.pair.server(side)
-        for schema, key in world.clients.acknowledged.values():
-            if key not in database.tables.get(f"{schema}.writes", {}):
-                world.rules.breaks(
-                    "no write lost", f"{end}: the acknowledged write {key} is not on the {side}"
-                )
-                return
-        if world.clients.refused:
-            world.rules.breaks("service", world.clients.refused[0])
-
-
-@contextmanager
-def _verifying(world: SimulatedWorld) -> Any:
-    """Verifications compare the simulated rows."""
-    with mock.patch.object(verifying, "open_verification", open_verification(world)):
-        yield
 
 
 @contextmanager

@@ -6,17 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tests.faults.simulation.chance import chance
-from tests.faults.simulation.outside import CRASHES, KINDS, Fault
+from tests.faults.simulation.outside import CRASHES, KINDS, PARTITIONS, Fault
 from tests.faults.simulation.plans import Case
 from tests.faults.simulation.run import Outcome, Schedule, goals_of, run
 
-CALLS_A_GOAL = 1300
-"""About how many calls a goal takes when nothing fails."""
 MOST_FAULTS = 6
 _SECONDS = {
     "lag": (0.5, 5.0, 15.0, 60.0),
     "replication broken": (2.0, 15.0, 120.0),
-    "partition": (2.0, 15.0, 120.0, 600.0),
+    **dict.fromkeys(PARTITIONS, (2.0, 15.0, 120.0, 600.0)),
     "clock frozen": (60.0, 3600.0),
     "killed, lands later": (0.01, 0.2, 0.9),
 }
@@ -27,7 +25,7 @@ def schedule(seed: int, case: Case, *, kinds: tuple[str, ...] = KINDS) -> Schedu
     """The schedule of a seed: where to go, and what goes wrong on the way."""
     source = chance(seed)
     goals = goals_of(source, case)
-    last = CALLS_A_GOAL * len(goals)
+    last = case.calls * len(goals)
     often = [kind for kind in _OFTEN if kind in kinds]
     faults = []
     for _ in range(source.randint(1, MOST_FAULTS)):

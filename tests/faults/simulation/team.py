@@ -12,7 +12,7 @@ from tests.faults.simulation.kernel import Kernel, Life
 from tests.faults.simulation.outside import Call
 
 if TYPE_CHECKING:
-    from tests.faults.simulation.world import SimulatedWorld
+    from tests.faults.simulation.simulated import Simulated
 
 SECONDS = 30.0
 
@@ -20,7 +20,7 @@ SECONDS = 30.0
 class Entry:
     """The lease's entry in a table with conditional writes. Implements LeaseTable."""
 
-    def __init__(self, world: SimulatedWorld) -> None:
+    def __init__(self, world: Simulated) -> None:
         self._world = world
         self._lent: Lent | None = None
 
@@ -79,7 +79,7 @@ class Tending:
         self._ended = True
 
 
-def team_lease(world: SimulatedWorld, life: Life, last_epoch: int, *, guarded: bool) -> TableLease:
+def team_lease(world: Simulated, life: Life, last_epoch: int, *, guarded: bool) -> TableLease:
     """A lease for a runner."""
     clock = world.simulated_clock
     tending = Tending(world.kernel, life, clock.sleep, guarded=guarded)

@@ -4,11 +4,13 @@ gate that holds requests, clients that write and read all the time, and ways out
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from components.traffic_gate import NAME as GATE
 from cutover.context import Context
@@ -33,7 +35,8 @@ from tests.faults.simulation.gate import GateCommand, GatePod
 from tests.faults.simulation.kernel import Kernel, Life
 from tests.faults.simulation.machine import Disk, SimulatedClock
 from tests.faults.simulation.outside import Call, Fault, Outside, Wire
-from tests.faults.simulation.rules import Rules
+from tests.faults.simulation.rules import ServingRules
+from tests.faults.simulation.simulated import Figures, Goal
 from tests.faults.simulation.team import Entry
 
 CLUSTER_WRITES = frozenset({"create", "delete", "merge_patch", "server_side_apply"})
@@ -294,11 +297,11 @@ class SimulatedWorld(World):
         self.lives: list[Life] = []
         self.entry = Entry(self)
         self.latest: Context | None = None
-        self.rules = Rules(self)
+        self.rules = ServingRules(self)
         self.clients = Clients(self, chance(seed, "clients"))
-        if chance(seed, "beside").random() < BESIDE_SHARE:
+        if writes_beside(seed):
             self.clients.beside = Beside()
-        self.wired_target = Wire(self.outside, "target cluster", self.target, CLUSTER_WRITES)
+        self.wired_target: Wire = Wire(self.outside, "target cluster", self.target, CLUSTER_WRITES)
         for name, namespace in (("boss-config", "billing-guance-intl"), ("corestone-config", "guance-basis")):
             if self.source.store.get("configmaps", namespace, name) is None:
                 metadata = {"namespace": namespace, "name": name}
@@ -449,8 +452,8 @@ class SimulatedWorld(World):
                     self.dms.failed = False
 
                 kernel.at(now + fault.seconds, mend)
-            case "partition":
-                self.outside.apart[call.dependency] = now + fault.seconds
+            case "partition" | "partition, refused" | "partition, one-way":
+                self.outside.apart[call.dependency] = fault.kind, now + fault.seconds
             case "clock forward":
                 self.simulated_clock.offset += 3600
             case "clock back":
@@ -470,6 +473,44 @@ class SimulatedWorld(World):
 
     def lose_power(self) -> None:
         self.disk.lose_power(self.folder, self.chance)
+
+    # how it began, and how it ended
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Its administrator's variables; verifications compare the simulated rows."""
+        administrator = self.environment.database.administrator
+        os.environ[administrator.user_env] = os.environ[administrator.password_env] = "simulated"
+        with mock.patch.object(verifying, "open_verification", open_verification(self)):
+            yield
+
+    def at_the_end(self, goal: Goal, end: str) -> None:
+        """Nothing is on its way any more: every write is where it belongs."""
+        self.clients.settle()
+        side = self.reads_from()
+        if side is None:
+            self.rules.breaks("known end", f"{end}: but no database, or both, take writes")
+            return
+        database = self.pair.server(side)
+        for schema, key in self.clients.acknowledged.values():
+            if key not in database.tables.get(f"{schema}.writes", {}):
+                self.rules.breaks(
+                    "no write lost", f"{end}: the acknowledged write {key} is not on the {side}"
+                )
+                return
+        if self.clients.refused:
+            self.rules.breaks("service", self.clients.refused[0])
+
+    @property
+    def figures(self) -> Figures:
+        """What its clients saw."""
+        found = self.clients
+        return Figures(len(found.acknowledged), len(found.excused), found.longest_held)
+
+
+def writes_beside(seed: int) -> bool:
+    """Whether somebody writes beside the gate in the world of a seed."""
+    return chance(seed, "beside").random() < BESIDE_SHARE
 
 
 def open_verification(world: SimulatedWorld) -> Callable[..., Compared]:
