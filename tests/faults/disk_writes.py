@@ -136,6 +136,6 @@ if __name__ == "__main__":
                     env=dict(machine.environment()),
                     check=False,
                     timeout=_HOUR,
-                ).returncode  # fmt: skip
+                ).returncode
             )
     main(int(sys.argv[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -135,7 +136,10 @@ def results(
         for case in cases:
             yield check(*case)
         return
-    with ProcessPoolExecutor(processes) as pool:
+    # not forked from here, where other parts of the table may run in threads
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.faults.rows"])
+    with ProcessPoolExecutor(processes, context) as pool:
         size = max(1, min(20, len(cases) // (processes * 4)))
         yield from pool.map(_Spread(check), cases, chunksize=size)
 

@@ -208,6 +208,7 @@ def update(parts: Parts) -> Stage | None:
     site, stores, copies = parts.site("migration"), parts.stores("migration"), parts.copies("migration")
     before = parts.version
     steps = []
+    versions = tuple(item.version for item in parts.settings.updates)
     for item in parts.settings.updates:
         steps.append(
             parts.step(
@@ -219,6 +220,7 @@ def update(parts: Parts) -> Stage | None:
                     before=before,
                     version=item.version,
                     channel=item.channel,
+                    later=versions[versions.index(item.version) + 1 :],
                     seconds=parts.settings.update_seconds,
                 ),
                 fulfils=("migration.updates",),

@@ -8,7 +8,7 @@ from cutover.plans.rhoam_stages.document import CUSTOMER, ENGINEERING, PRODUCTIO
 from cutover.plans.rhoam_stages.migration import POSTGRES_DUMP
 from cutover.plans.rhoam_stages.parts import CHANGES_NOTHING, Parts, chained
 from cutover.plans.rhoam_stages.source import REDIS_DUMP
-from cutover.threescale.default_tenant import CreateDefaultTenant
+from cutover.threescale.default_tenant import TOKEN, CreateDefaultTenant
 from cutover.threescale.inventory import InventoryEqual
 from cutover.threescale.plug_in import PluggedIn, PlugIn
 from cutover.threescale.rhoam import AwaitRhoam
@@ -148,7 +148,7 @@ def serve(parts: Parts) -> Stage:
                 ENGINEERING,
                 ScaleUp(site=site, components=site.components, seconds=ready),
                 fulfils=("production.up",),
-                gates=(SecretsMatch(copies=copies), PluggedIn(stores=stores)),
+                gates=(SecretsMatch(copies=copies, but=(TOKEN,)), PluggedIn(stores=stores)),
                 way_back=parts.undo(parts.scaling_seconds),
                 seconds=parts.scaling_seconds,
             ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -27,6 +27,8 @@ class Case:
     """A new one."""
     waits: tuple[str, float] = ("", 0.0)
     """What a run says that ends because the plan asks for time to pass, and how many seconds."""
+    ways_back: Mapping[str, str] = field(default_factory=dict)
+    """What a halt says whose way on is a rollback, and the stage to which."""
     calls: int = 1300
     """About how many calls the way there takes when nothing fails."""
 
@@ -46,7 +48,14 @@ def _boss_corestone() -> Case:
 def _rhoam() -> Case:
     kind = killed_world()
     day = ("the migration begins 24 h after it", 86_400.0)  # somebody is told a day ahead
-    return Case("rhoam", kind.plan, lambda: SimulatedRhoam(kind.environment), day, calls=1100)
+    return Case(
+        "rhoam",
+        kind.plan,
+        lambda: SimulatedRhoam(kind.environment),
+        day,
+        {"take back the steps from the one that plugs in": "convert"},
+        1100,
+    )
 
 
 _CASES: dict[str, Callable[[], Case]] = {"boss-corestone": _boss_corestone, "rhoam": _rhoam}

@@ -16,7 +16,7 @@ from typing import Any
 
 from cutover.context import Context
 from cutover.history import FORWARD
-from cutover.ports import ApiAnswer, ApiRequest
+from cutover.ports import ApiAnswer, ApiRequest, Approval
 from tests.faults.kill_worlds import moving_data
 from tests.faults.simulation.chance import chance
 from tests.faults.simulation.kernel import Kernel, Life
@@ -138,6 +138,26 @@ class SimulatedRhoam(RhoamWorld):
             for name, found in source_as_it_is(self).items():
                 if found != self.source_before[name]:
                     self.rules.breaks("known end", f"{end}: {name} of the source are not as before")
+
+    # people
+
+    def take(self, step: str, instructions: str, plan_hash: str, round_: int) -> Approval | None:
+        """Whoever installs 3scale does so, whatever an earlier attempt has left of it."""
+        if step == "install-threescale":
+            self.install()
+        return super().take(step, instructions, plan_hash, round_)
+
+    def heed(self, said: str) -> None:
+        """See Simulated: what a halt asks for is done by hand."""
+        if "Remove the APIManager, install the operator" in said:
+            self.install()
+
+    def install(self) -> None:
+        """The migration cluster's 3scale as at the beginning."""
+        cluster, fresh = self.clusters["migration"], RhoamWorld(self.environment).clusters["migration"]
+        for key, item in fresh.objects.items():
+            if key[0] in ("deployments", "pods", "apimanagers", "subscriptions"):
+                cluster.objects[key] = item
 
     # what the outside is made of
 

@@ -104,6 +104,8 @@ class _Operator:
         self.case, self.schedule, self.world, self.kernel, self.folder = case, schedule, world, kernel, folder
         self.chance = chance(schedule.seed, "operator")
         self.lives: list[str] = []
+        self.gone_back: set[str] = set()
+        """What halts told to go back for: each is heeded once."""
         self.mind_changes = 0.0 if schedule.back_after_kill else MIND_CHANGES
 
     def go(self) -> Outcome:
@@ -147,6 +149,12 @@ class _Operator:
             if goal.direction == BACK and ("no return" in end or "would be lost" in end):
                 ahead.insert(0, Goal(FORWARD, None))
                 return end
+            self.world.heed(end)
+            for told, stage in self.case.ways_back.items():
+                if goal.direction == FORWARD and told in end and told not in self.gone_back:
+                    self.gone_back.add(told)
+                    ahead[:0] = [Goal(BACK, stage), goal]
+                    return end
             text, seconds = self.case.waits
             if text and text in end:
                 self.kernel.sleep(seconds)

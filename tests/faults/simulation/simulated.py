@@ -73,6 +73,9 @@ class Simulated(Protocol):
     def passed(self) -> None:
         """Somebody has waited."""
 
+    def heed(self, said: str) -> None:
+        """A run halted, and says what a person has to do: it is done."""
+
     def at_the_end(self, goal: Goal, end: str) -> None:
         """Breaks a rule where it is not as it must be once the last goal is reached."""
 

@@ -484,6 +484,9 @@ class SimulatedWorld(World):
         with mock.patch.object(verifying, "open_verification", open_verification(self)):
             yield
 
+    def heed(self, said: str) -> None:
+        """See Simulated: nothing is asked for."""
+
     def at_the_end(self, goal: Goal, end: str) -> None:
         """Nothing is on its way any more: every write is where it belongs."""
         self.clients.settle()
