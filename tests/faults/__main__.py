@@ -82,7 +82,9 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     sound = not modelled or modelled.get("errors") == 0
-    return 0 if sound and all(row.holds for row in (*rows, *controls)) else 1
+    return (
+        0 if sound and (rows or controls or modelled) and all(row.holds for row in (*rows, *controls)) else 1
+    )
 
 
 def check_model(controls: list[Row]) -> dict[str, object]:

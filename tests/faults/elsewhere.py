@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.faults.table import PROCESSES, Part
+from tests.faults.table import Part
 
 ROOT = Path(__file__).parents[2]
 LONG_SOAK = ROOT / "docs" / "soak.md"
@@ -30,7 +30,7 @@ def tests(
     only: str = "",
     in_lab: bool = False,
     environment: Mapping[str, str] | None = None,
-    processes: int = PROCESSES,
+    processes: int = 1,
 ) -> Make:
     """A part each of whose cases is a test.
 
@@ -117,7 +117,7 @@ def clean_runs(say: Say) -> Part:
     path = "tests/replication/test_verification.py"
     wanted = {"CLEAN_RUNS": str(CLEAN_RUNS)}
     part = tests("clean runs, two real databases", path, only="no_run_gives_a_false_alarm",
-                 environment=wanted, processes=1)(say)  # fmt: skip
+                 environment=wanted)(say)  # fmt: skip
     if part.holds:
         part.cases = part.held = CLEAN_RUNS
     return part

@@ -40,7 +40,7 @@ def table_of(seeds: int, first: int) -> Mapping[str, Parts]:
             (
                 measured("real Kubernetes APIs behind a proxy", "tests.faults.kubernetes_calls", 2,
                          in_lab=True),
-                measured("DynamoDB (moto) behind a proxy", "tests.faults.table_calls", 4),
+                measured("DynamoDB (moto) behind a proxy", "tests.faults.table_calls", 6),
             ),
         ),
         "random fault schedules": Parts((lambda say: simulated.random_schedules(say, seeds, first),)),
@@ -81,5 +81,5 @@ def table_of(seeds: int, first: int) -> Mapping[str, Parts]:
         ),
         "journal damage": Parts((journal_damage.row,)),
         "lost writes": Parts((), (lost_writes,)),
-        "secrets": Parts((), (tests("real clients, runs in memory, processes", "tests/secrets"),)),
+        "secrets": Parts((), (tests("real clients, runs in memory, processes", "tests/secrets", processes=2),)),
     }  # fmt: skip

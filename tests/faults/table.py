@@ -139,7 +139,8 @@ def results(
     # not forked from here, where other parts of the table may run in threads
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.faults.rows"])
-    with ProcessPoolExecutor(processes, context) as pool:
+    # what computes leaves the cores to what keeps a deadline
+    with ProcessPoolExecutor(processes, context, initializer=os.nice, initargs=(10,)) as pool:
         size = max(1, min(20, len(cases) // (processes * 4)))
         yield from pool.map(_Spread(check), cases, chunksize=size)
 
