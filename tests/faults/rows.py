@@ -81,5 +81,7 @@ def table_of(seeds: int, first: int) -> Mapping[str, Parts]:
         ),
         "journal damage": Parts((journal_damage.row,)),
         "lost writes": Parts((), (lost_writes,)),
-        "secrets": Parts((), (tests("real clients, runs in memory, processes", "tests/secrets", processes=2),)),
+        "secrets": Parts(
+            (), (tests("real clients, runs in memory, processes", "tests/secrets", processes=2),)
+        ),
     }  # fmt: skip
