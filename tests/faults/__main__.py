@@ -11,17 +11,18 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.faults import model
-from tests.faults.rows import table_of
+from tests.faults.rows import Parts, table_of
 from tests.faults.simulated_rows import SEEDS, negative_controls
 from tests.faults.simulation.plans import NAMES, case
 from tests.faults.simulation.rules import INVARIANTS
 from tests.faults.simulation.run import run
 from tests.faults.simulation.schedules import schedule
-from tests.faults.table import HEADING, Part, Row
+from tests.faults.table import HEADING, PROCESSES, Part, Row
 
 CONTROLS, MODEL, RANDOM = "negative controls", "model", "random fault schedules"
 
@@ -44,23 +45,13 @@ def main() -> int:
 
     begun = time.monotonic()
     print(HEADING, flush=True)
-    rows: list[Row] = []
     table = {name: parts for name, parts in table_of(options.seeds, options.first).items() if wanted(name)}
-    # what waits for most of its time is run beside what computes, in the table's order, one after the other
-    with ThreadPoolExecutor(1) as beside:
-        later = {
-            fault: [beside.submit(make, _say) for make in parts.elsewhere] for fault, parts in table.items()
-        }
-        for fault, parts in table.items():
-            here = [make(_say) for make in parts.here]
-            rows.append(Row(fault, [*here, *(part.result() for part in later[fault])]))
-            print("\n".join(rows[-1].lines()), flush=True)
+    rows = list(run_rows(table))
     controls: list[Row] = []
     if wanted(CONTROLS):
         print(f"{CONTROLS}: a protection is taken away; `held` counts how often that was noticed")
         for removed, part in negative_controls(_say):
-            controls.append(Row(f"without the {removed}", [part]))
-            print("\n".join(controls[-1].lines()), flush=True)
+            controls.append(printed(Row(f"without the {removed}", [part])))
     modelled: dict[str, object] = {}
     if wanted(MODEL):
         modelled = check_model(controls)
@@ -87,6 +78,34 @@ def main() -> int:
     )
 
 
+def run_rows(table: Mapping[str, Parts]) -> Iterator[Row]:
+    """Runs and prints them, in their order.
+
+    What waits for most of its time is run beside what computes, some at a time; neither waits for the other.
+    """
+    with ThreadPoolExecutor(PROCESSES) as beside:
+        later = {
+            name: [beside.submit(make, _say) for make in parts.elsewhere] for name, parts in table.items()
+        }
+        here: dict[str, list[Part]] = {}
+
+        def row(name: str) -> Row:
+            return printed(Row(name, [*here[name], *(part.result() for part in later[name])]))
+
+        left = list(table)
+        for name, parts in table.items():
+            here[name] = [make(_say) for make in parts.here]
+            while left and left[0] in here and all(part.done() for part in later[left[0]]):
+                yield row(left.pop(0))
+        yield from map(row, left)
+
+
+def printed(row: Row) -> Row:
+    """The row, once it is on the terminal."""
+    print("\n".join(row.lines()), flush=True)
+    return row
+
+
 def check_model(controls: list[Row]) -> dict[str, object]:
     """Every state of the switch's model, and that each protection is missed there, too."""
     try:
@@ -101,8 +120,7 @@ def check_model(controls: list[Row]) -> dict[str, object]:
         part.count("" if model.check((without,)).errors else f"{without}: nothing was noticed")
         part.seconds = time.monotonic() - begun
         removed = without.removeprefix("NO_").lower()
-        controls.append(Row(f"without the {removed}", [part]))
-        print("\n".join(controls[-1].lines()), flush=True)
+        controls.append(printed(Row(f"without the {removed}", [part])))
     return {"states": found.states, "errors": found.errors, "seconds": round(found.seconds, 1)}
 
 

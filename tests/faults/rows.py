@@ -21,7 +21,7 @@ class Parts:
     here: tuple[Make, ...] = ()
     """Run in processes of our own, one part after the other, each on all cores."""
     elsewhere: tuple[Make, ...] = ()
-    """Programs of their own, which wait for most of their time: run one by one, beside what computes."""
+    """Programs of their own, which wait for most of their time: some at a time, beside what computes."""
 
 
 def table_of(seeds: int, first: int) -> Mapping[str, Parts]:
