@@ -25,6 +25,7 @@ import cutover.switching.record
 from tests.faults.simulation.kernel import Kernel, Life, Task
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = 3600.0
 
 
 class SimulatedClock:
@@ -46,6 +47,21 @@ class SimulatedClock:
     def sleep(self, seconds: float) -> None:
         self._kernel.sleep(seconds)
         self._after_sleep()
+
+    def set_off(self, how: str, seconds: float) -> None:
+        """By an hour (`clock forward`, `clock back`), or it stands still for some seconds."""
+        match how:
+            case "clock forward":
+                self.offset += HOUR
+            case "clock back":
+                self.offset -= HOUR
+            case _:
+                self.frozen = self._kernel.now
+                self._kernel.at(self._kernel.now + seconds, self.thaw)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        self.frozen = None
 
 
 class _Time:

@@ -170,25 +170,15 @@ class SimulatedRhoam(RhoamWorld):
 
     def begin_fault(self, fault: Fault, call: Call) -> None:
         """See outside.World: nothing replicates here."""
-        now, kernel = self.kernel.now, self.kernel
         match fault.kind:
             case "partition" | "partition, refused" | "partition, one-way":
-                self.outside.apart[call.dependency] = fault.kind, now + fault.seconds
-            case "clock forward":
-                self.simulated_clock.offset += 3600
-            case "clock back":
-                self.simulated_clock.offset -= 3600
-            case "clock frozen":
-                self.simulated_clock.frozen = now
-
-                def thaw() -> None:
-                    self.simulated_clock.frozen = None
-
-                kernel.at(now + fault.seconds, thaw)
+                self.outside.apart[call.dependency] = fault.kind, self.kernel.now + fault.seconds
+            case "clock forward" | "clock back" | "clock frozen":
+                self.simulated_clock.set_off(fault.kind, fault.seconds)
 
     def mend(self) -> None:
         """See outside.World."""
-        self.simulated_clock.frozen = None
+        self.simulated_clock.thaw()
 
     def lose_power(self) -> None:
         """See outside.World."""

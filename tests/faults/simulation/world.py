@@ -454,22 +454,13 @@ class SimulatedWorld(World):
                 kernel.at(now + fault.seconds, mend)
             case "partition" | "partition, refused" | "partition, one-way":
                 self.outside.apart[call.dependency] = fault.kind, now + fault.seconds
-            case "clock forward":
-                self.simulated_clock.offset += 3600
-            case "clock back":
-                self.simulated_clock.offset -= 3600
-            case "clock frozen":
-                self.simulated_clock.frozen = now
-
-                def thaw() -> None:
-                    self.simulated_clock.frozen = None
-
-                kernel.at(now + fault.seconds, thaw)
+            case "clock forward" | "clock back" | "clock frozen":
+                self.simulated_clock.set_off(fault.kind, fault.seconds)
 
     def mend(self) -> None:
         self.pair.lag, self.dms.lag = LAG_SECONDS, DMS_LAG_SECONDS
         self.pair.broken_until, self.dms.failed = 0.0, False
-        self.simulated_clock.frozen = None
+        self.simulated_clock.thaw()
 
     def lose_power(self) -> None:
         self.disk.lose_power(self.folder, self.chance)
