@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -61,6 +63,7 @@ class Changes:
         self._on_target = on_target
         self._stop = threading.Event()
         self._failed: Exception | None = None
+        self._connections: list[Any] = []
         self._thread = threading.Thread(target=self._run, name=f"changes of {server.name}", daemon=True)
 
     @property
@@ -96,6 +99,10 @@ class Changes:
     def stop(self) -> None:
         """Ends following; waits for the thread."""
         self._stop.set()
+        for connection in self._connections:
+            # else it would wait for the next heartbeat
+            with contextlib.suppress(OSError, AttributeError):  # closed already
+                connection._sock.shutdown(socket.SHUT_RDWR)  # nothing public wakes a reader
         if self._thread.ident is not None:
             self._thread.join(SILENCE_SECONDS)
 
@@ -103,7 +110,8 @@ class Changes:
         try:
             self._follow()
         except Exception as error:  # noqa: BLE001 - told to whoever asks next, by check()
-            self._failed = error
+            if not self._stop.is_set():
+                self._failed = error
 
     def _follow(self) -> None:
         stream = BinLogStreamReader(
@@ -126,7 +134,7 @@ class Changes:
             slave_heartbeat=HEARTBEAT_SECONDS,
             freeze_schema=True,
             enable_logging=False,
-            pymysql_wrapper=_connect_once(self._server),
+            pymysql_wrapper=_connect_once(self._server, self._connections),
         )
         try:
             while not self._stop.is_set():
@@ -172,16 +180,15 @@ class Changes:
                 )
 
 
-def _connect_once(server: Server) -> Any:
-    """Connects the library, which would connect anew for ever without telling anyone."""
-    made = [0]
+def _connect_once(server: Server, made: list[Any]) -> Any:
+    """Connects the library, which would connect anew for ever without telling anyone; `made` keeps them."""
 
     def connect(**settings: Any) -> Any:
-        made[0] += 1
-        if made[0] > 2:  # one for the stream, one for questions
+        if len(made) >= 2:  # one for the stream, one for questions
             raise DatabaseError(f"the connection to {server} that follows its binlog was lost")
         settings["database"] = settings.pop("db", None)  # the older name of it
-        return pymysql.connect(**{**settings, "connect_timeout": 5})
+        made.append(pymysql.connect(**{**settings, "connect_timeout": 5}))
+        return made[-1]
 
     return connect
 
