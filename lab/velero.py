@@ -18,14 +18,11 @@ from lab.kubernetes.control_plane import ControlPlane, paced
 from lab.setup import Tools
 from lab.setup.go_tools import VELERO_PLUGIN_VERSION, VELERO_VERSION
 from lab.supervisor import Supervisor
-from lab.world import LabError
 
 NAMESPACE = "velero"
 PLUGIN = "velero-plugin-for-aws"
 # Velero looks for backups of other clusters once a minute, and then only if this time has passed.
 _SYNC_SECONDS = 5
-# A kubelet would start a server again that ends because its plugin does not speak in time on a busy machine.
-_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -74,21 +71,14 @@ def start_velero(cluster: ControlPlane, tools: Tools, supervisor: Supervisor, st
         "AWS_EC2_METADATA_DISABLED": "true",
         "GOMAXPROCS": "2",
     }
-    for tries_left in reversed(range(_STARTS)):
-        try:
-            supervisor.start(
-                f"{cluster.spec.name}-velero",
-                argv,
-                host=cluster.spec.host,
-                env=environment,
-                ready=paced(lambda: _is_available(cluster)),
-                timeout=120.0,
-            )
-        except LabError:
-            if not tries_left:
-                raise
-        else:
-            return
+    supervisor.start(
+        f"{cluster.spec.name}-velero",
+        argv,
+        host=cluster.spec.host,
+        env=environment,
+        ready=paced(lambda: _is_available(cluster)),
+        timeout=120.0,
+    )
 
 
 def held(definition: dict[str, Any]) -> dict[str, Any]:

@@ -57,8 +57,8 @@ STOPS = {
 
 
 @pytest.mark.lab
-def test_each_fault_is_named_with_a_way_on_and_the_night_ends_well(tmp_path: Path) -> None:
-    seen = json.loads(run_in_world("tests.lab.night_of_faults", tmp_path, seconds=1200))
+def test_each_fault_is_named_with_a_way_on_and_the_night_ends_well(folder: Path) -> None:
+    seen = json.loads(run_in_world("tests.lab.night_of_faults", folder, seconds=1200))
 
     for fault, (code, step, words, command) in STOPS.items():
         found = seen[fault]

@@ -40,8 +40,8 @@ GOES_ON = (
 
 
 @pytest.mark.lab
-def test_each_fault_is_named_with_a_way_on_and_the_source_serves_again(tmp_path: Path) -> None:
-    seen = json.loads(run_in_world("tests.lab.night_of_rhoam", tmp_path, seconds=1800))
+def test_each_fault_is_named_with_a_way_on_and_the_source_serves_again(folder: Path) -> None:
+    seen = json.loads(run_in_world("tests.lab.night_of_rhoam", folder, seconds=1800))
 
     for fault, (step, words, stage) in STOPS.items():
         found = seen[fault]

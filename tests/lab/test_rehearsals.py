@@ -9,9 +9,8 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,13 +79,6 @@ def _start(folder: Path, **variables: str) -> Started:
 def _tracked_changes() -> str:
     argv = ["git", "-C", str(REPOSITORY), "status", "--porcelain"]
     return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short path: what lies in it may name a socket, whose path may have 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="rehearsal-") as made:
-        yield Path(made)
 
 
 def test_there_and_back_side_by_side_with_runners_killed(folder: Path) -> None:

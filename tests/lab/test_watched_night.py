@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +10,6 @@ import pytest
 from tests.setup.fakes import run_in_world
 
 STOPPED = 7
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short path: what lies in it may name a socket, whose path may have 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="watched-") as made:
-        yield Path(made)
 
 
 @pytest.mark.lab

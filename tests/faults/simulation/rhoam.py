@@ -17,7 +17,7 @@ from typing import Any
 from cutover.context import Context
 from cutover.history import FORWARD
 from cutover.ports import ApiAnswer, ApiRequest, Approval
-from tests.faults.kill_worlds import moving_data
+from tests.faults.kill_worlds import end_of_rhoam, moving_data
 from tests.faults.simulation.chance import chance
 from tests.faults.simulation.kernel import Kernel, Life
 from tests.faults.simulation.machine import Disk, SimulatedClock
@@ -109,8 +109,7 @@ class SimulatedRhoam(RhoamWorld):
     @property
     def state(self) -> Any:
         """See Simulated."""
-        objects = {name: cluster.objects for name, cluster in self.clusters.items()}
-        return copy.deepcopy((objects, self.databases, self.redis))
+        return end_of_rhoam(self)
 
     def serving(self) -> list[str]:
         """The clusters that work on data which came from the source."""
