@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cutover.actions.base import NO_CHANGE, Action, Evidence, Observation
 from cutover.context import Context
@@ -36,6 +36,8 @@ class EditDomains(Action):
     """The 3scale whose routes are to match."""
     tenants: tuple[str, ...]
     """Organization names that have to be in it."""
+    back: Site | None = None
+    """The 3scale whose routes are to match again after a rollback; None: there is none to serve then."""
 
     def describe(self) -> str:
         """See Action."""
@@ -77,6 +79,10 @@ class EditDomains(Action):
                     "and go on"
                 )
         return {"from": old, "to": new, "rows": changed}
+
+    def undo(self, context: Context) -> Evidence:
+        """Raises StepError."""
+        return super().undo(context) if self.back is None else replace(self, site=self.back).apply(context)
 
     def _session(self, context: Context) -> PostgresSession:
         server, database = postgres_server(context, self.database)

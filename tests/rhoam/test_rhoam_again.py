@@ -16,6 +16,7 @@ from tests.rhoam.test_rhoam_whole import drive, go
     ("there", "back"),
     [
         pytest.param("serve", "restore", id="the default tenant's token is no reverted Secret"),
+        pytest.param("leave", "connect", id="the migration cluster's routes are its own again"),
         pytest.param("update", "connect", id="3scale is already of the version that it is updated to"),
     ],
 )

@@ -276,10 +276,11 @@ def leave(parts: Parts) -> Stage:
                     database=parts.converted_database,
                     site=parts.site("destination"),
                     tenants=parts.tenant_names,
+                    back=site,
                 ),
                 fulfils=("migration.routes-again",),
                 gates=(ScaledDown(site=site, components=site.components),),
-                way_back=Keep("it goes with the database"),
+                way_back=parts.undo(parts.limits.call),
             ),
             parts.step(
                 "back-up-postgres",

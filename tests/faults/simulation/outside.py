@@ -248,11 +248,9 @@ def _fits(fault: Fault, call: Call) -> bool:
         return False
     if fault.kind == STALE:
         return not call.writes and (call.dependency in _BEHIND or "cluster" in call.dependency)
-    if fault.kind == "killed, lands later":
+    if fault.kind in ("timed out, executed", "killed, lands later"):
         # a file of the runner's own machine is written before it dies, or not at all
-        return call.writes and call.name != "write_flips"
-    if fault.kind == "timed out, executed":
-        return call.writes
+        return call.writes and not (fault.kind == "killed, lands later" and call.name == "write_flips")
     return True
 
 
