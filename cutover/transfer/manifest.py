@@ -112,7 +112,7 @@ def find(context: Context, place: DumpPlace) -> Manifest | None:
     except ValidationError as error:
         raise StepError(
             f"{place.prefix}/{FILE} in bucket {bucket.name} is no manifest of a dump: "
-            f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
+            f"{error.errors()[0]['msg']}: it was cut short or changed; {_AGAIN}"
         ) from None
 
 
