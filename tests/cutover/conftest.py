@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -19,6 +19,9 @@ from cutover.session import Session
 from stacks.settings import Environment
 from tests.cutover.command import Cutover
 from tests.cutover.world import SOURCE_ADDRESS, World
+
+if TYPE_CHECKING:
+    from tests.cutover.lease_homes import Home
 
 ROOT = Path(__file__).parents[2]
 _SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"][
@@ -43,6 +46,27 @@ def filled_settings(*, replication: bool = False) -> dict[str, Any]:
         found["notifications"]["emails"] = ["alarms@example.org"]
     found["cutover"]["timeouts"] = {"person": 60}
     return found
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[str]:
+    """See team_table.cloud."""
+    from tests.cutover.team_table import cloud  # noqa: PLC0415 - takes a second to load
+
+    with cloud() as url:
+        yield url
+
+
+@pytest.fixture(params=["local", "dynamodb"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    """Each place where a lease may stand, with none in it."""
+    from tests.cutover.lease_homes import SECONDS, Home  # noqa: PLC0415 - takes a second to load
+    from tests.cutover.team_table import new_table  # noqa: PLC0415 - as above
+
+    if request.param == "local":
+        return Home(f"local:{tmp_path / 'lease'}")
+    request.getfixturevalue("aws")
+    return Home(f"dynamodb:{new_table()}:{SECONDS}")
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from cutover.table_lease import TableLease
 from tests.cutover.team_table import REGION
 
 ROOT = Path(__file__).parents[2]
+SECONDS = 6.0
+"""After which a silent holder of the `home` of these tests counts as lost."""
 
 
 @dataclass(frozen=True)

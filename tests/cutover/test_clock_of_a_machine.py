@@ -9,16 +9,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cutover.lease_homes import ROOT, Home, Other
-from tests.cutover.team_table import cloud, new_table
+from tests.cutover.lease_homes import ROOT, SECONDS, Home, Other
 from tests.faults.off_machine import OffMachine
 
-SECONDS = 6.0
 OFF = ("+3600", "-3600", "frozen")
 LOOK = "import sys, time; print(time.time() - float(sys.argv[1]))"
 WANT = """
@@ -31,20 +28,6 @@ try:
 except LeaseError as error:
     print(error)
 """
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with cloud() as url:
-        yield url
-
-
-@pytest.fixture(params=["local", "dynamodb"])
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    if request.param == "local":
-        return Home(f"local:{tmp_path / 'lease'}")
-    request.getfixturevalue("aws")
-    return Home(f"dynamodb:{new_table()}:{SECONDS}")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,11 @@ from cutover.journal import EMPTY, FIRST, FileHome, Journal
 from cutover.journal import Home as JournalHome
 from cutover.lease import Holder
 from cutover.table_lease import Lent
-from tests.cutover.team_table import REGION, cloud, new_table
+from tests.cutover.team_table import REGION, new_table
 from tests.cutover.world import FakeClock
 
 HOLDER = Holder(1, "a" * 32, 1, "here", "2026-01-01T00:00:00+00:00", "a machine", 1)
 KEY = "prod.boss-corestone"
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with cloud() as url:
-        yield url
 
 
 @dataclass

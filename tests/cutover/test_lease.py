@@ -16,24 +16,8 @@ import pytest
 from cutover.children import stopped
 from cutover.clock import BootClock
 from cutover.errors import LeaseError
-from tests.cutover.lease_homes import Home, Other
-from tests.cutover.team_table import REGION, cloud, new_table
-
-SECONDS = 6.0
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with cloud() as url:
-        yield url
-
-
-@pytest.fixture(params=["local", "dynamodb"])
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    if request.param == "local":
-        return Home(f"local:{tmp_path / 'lease'}")
-    request.getfixturevalue("aws")
-    return Home(f"dynamodb:{new_table()}:{SECONDS}")
+from tests.cutover.lease_homes import SECONDS, Home, Other
+from tests.cutover.team_table import REGION
 
 
 @contextmanager

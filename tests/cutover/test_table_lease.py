@@ -7,7 +7,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -20,7 +19,7 @@ from cutover.lease import Holder
 from cutover.lease_guard import Guard
 from cutover.table_lease import LOST, Keeper, LeaseTable, Lent, TableLease
 from tests.cutover.lease_homes import Home, Other
-from tests.cutover.team_table import cloud, new_table
+from tests.cutover.team_table import new_table
 from tests.cutover.world import FakeClock
 
 ELSEWHERE = Holder(4, "e" * 32, 1, "elsewhere", "2026-01-01T00:00:00+00:00", "another machine", 1)
@@ -255,12 +254,6 @@ def test_of_many_at_once_one_gets_it() -> None:
         assert table.lent is not None
         assert table.lent.holder.epoch == max(inside)
         assert min(inside) >= epoch
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with cloud() as url:
-        yield url
 
 
 def test_a_stopped_holder_of_another_machine_is_ended_by_its_guard(aws: str) -> None:

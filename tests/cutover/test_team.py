@@ -6,7 +6,6 @@ import json
 import os
 import stat
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,8 @@ from cutover.session import Session
 from cutover.watch.feed import Feed
 from stacks.settings.cutover import AnchorSettings
 from tests.cutover.command import Cutover
-from tests.cutover.team_table import REGION, cloud, new_table
+from tests.cutover.team_table import REGION, new_table
 from tests.cutover.world import TARGET_ADDRESS, FakeClock
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with cloud() as url:
-        yield url
 
 
 @pytest.fixture

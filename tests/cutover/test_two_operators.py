@@ -8,27 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import yaml
 
 from cutover.dynamodb import DynamoLease, Table
 from cutover.session import Session
 from stacks.settings import Environment
 from tests.cutover.machine_of_its_own import Telling
-from tests.cutover.team_table import REGION, cloud, new_table
+from tests.cutover.team_table import REGION, new_table
 from tests.cutover.world import World
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 10
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    with cloud() as url:
-        yield url
 
 
 class Runner:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.lab.nights import assert_stopped
 from tests.setup.fakes import run_in_world
 
 HALTED, UNDONE, STOPPED = 4, 5, 7
@@ -61,13 +61,7 @@ def test_each_fault_is_named_with_a_way_on_and_the_night_ends_well(folder: Path)
     seen = json.loads(run_in_world("tests.lab.night_of_faults", folder, seconds=1200))
 
     for fault, (code, step, words, command) in STOPS.items():
-        found = seen[fault]
-        assert found["code"] == code, found["printed"][-3000:]
-        reason = _line(found, "what happened: ")
-        assert step in reason, fault
-        assert [word for word in words if word not in reason] == [], reason
-        assert found["next"].endswith(f" {command}"), fault
-        assert _line(found, "done so far: "), fault
+        assert_stopped(fault, seen[fault], code=code, step=step, words=words, goes_on=command)
     assert seen["a cluster that does not answer"]["printed"].count("done so far: nothing") == 1
     assert seen["killed"]["code"] == -9
     for overcome in ("a rate limit", "a skipped object, then", "to the end", "and back", "audit"):
@@ -75,9 +69,3 @@ def test_each_fault_is_named_with_a_way_on_and_the_night_ends_well(folder: Path)
     assert "outcome: reached verify" in seen["to the end"]["printed"]
     assert "outcome: rolled back" in seen["and back"]["printed"]
     assert seen["differences"] == []
-
-
-def _line(found: dict[str, Any], start: str) -> str:
-    lines = [line for line in found["printed"].splitlines() if line.startswith(start)]
-    assert len(lines) == 1, found["printed"][-3000:]
-    return str(lines[0])

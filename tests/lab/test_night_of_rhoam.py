@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.lab.nights import assert_stopped
 from tests.setup.fakes import run_in_world
 
 HALTED = 4
@@ -44,13 +44,7 @@ def test_each_fault_is_named_with_a_way_on_and_the_source_serves_again(folder: P
     seen = json.loads(run_in_world("tests.lab.night_of_rhoam", folder, seconds=1800))
 
     for fault, (step, words, stage) in STOPS.items():
-        found = seen[fault]
-        assert found["code"] == HALTED, found["printed"][-3000:]
-        reason = _line(found, "what happened: ")
-        assert step in reason, fault
-        assert [word for word in words if word not in reason] == [], reason
-        assert found["next"].endswith(f" run --to {stage}"), fault
-        assert _line(found, "done so far: "), fault
+        assert_stopped(fault, seen[fault], code=HALTED, step=step, words=words, goes_on=f"run --to {stage}")
     for overcome in GOES_ON:
         assert seen[overcome]["code"] == 0, seen[overcome]["printed"][-3000:]
     accepted = seen["the loss that was accepted"]
@@ -61,9 +55,3 @@ def test_each_fault_is_named_with_a_way_on_and_the_source_serves_again(folder: P
     assert seen["lost"] == []
     assert seen["differences"] == []
     assert seen["operator"] == 1
-
-
-def _line(found: dict[str, Any], start: str) -> str:
-    lines = [line for line in found["printed"].splitlines() if line.startswith(start)]
-    assert len(lines) == 1, found["printed"][-3000:]
-    return str(lines[0])

@@ -208,8 +208,8 @@ def update(parts: Parts) -> Stage | None:
     site, stores, copies = parts.site("migration"), parts.stores("migration"), parts.copies("migration")
     before = parts.version
     steps = []
-    versions = tuple(item.version for item in parts.settings.updates)
-    for item in parts.settings.updates:
+    updates = parts.settings.updates
+    for number, item in enumerate(updates, start=1):
         steps.append(
             parts.step(
                 f"update-to-{item.version}",
@@ -220,7 +220,7 @@ def update(parts: Parts) -> Stage | None:
                     before=before,
                     version=item.version,
                     channel=item.channel,
-                    later=versions[versions.index(item.version) + 1 :],
+                    later=tuple(after.version for after in updates[number:]),
                     seconds=parts.settings.update_seconds,
                 ),
                 fulfils=("migration.updates",),
