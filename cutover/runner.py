@@ -25,6 +25,9 @@ from cutover.leased import only_while_held
 from cutover.plan import Plan, Step, Undo
 from cutover.ports import Approval
 
+LANDS_SECONDS = 2.0
+"""By when what a runner had sent before it was killed has landed, or never will."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -57,6 +60,7 @@ class Runner:
         only_while_held(context, journal.ensure)
         self._beside: tuple[tuple[Companion, str], Callable[[], None]] | None = None
         """What is kept going beside the steps, and how it is ended."""
+        self._landed = context.clock.monotonic() + LANDS_SECONDS
         self._left_over = False
         """Whether the step at work was ended in the middle before, and nobody has cleared up since."""
 
@@ -147,6 +151,8 @@ class Runner:
         """Clears away what was left; until it has succeeded, whoever comes next has to."""
         if broken_off:
             self._write("repair", step=step.id, direction=direction)
+            # an undo that finds nothing to take back would be overtaken by what is still on its way
+            self.context.pause(max(0.0, self._landed - self.context.clock.monotonic()))
             step.action.repair(self.context)
             self._left_over = False
 

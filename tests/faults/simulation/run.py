@@ -35,6 +35,8 @@ PAUSES = (1.0, 5.0, 20.0, 120.0)
 """How long an operator waits before he starts another runner."""
 MIND_CHANGES = 0.15
 """How often an operator goes back after a runner that has not reached its goal."""
+LANDED_SECONDS = 5.0
+"""How long after the last runner's end the world is looked at: what was still on its way has landed."""
 LIFE_SECONDS = 24 * 3600.0
 """A runner that takes longer than all of its limits hangs."""
 
@@ -116,6 +118,7 @@ class _Operator:
             end = self._pursue(goal, ahead=goals)
             if self.world.rules.broken:
                 break
+        self.kernel.sleep(LANDED_SECONDS)
         if not self.world.rules.broken:
             self.world.at_the_end(goal, end)
         figures = self.world.figures
