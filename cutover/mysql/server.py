@@ -106,7 +106,9 @@ class Server:
         """A session with autocommit.
 
         Args:
-            seconds: how long one statement may take.
+            seconds: how long one statement may take. Signing in may take `CONNECT_SECONDS` at most: who
+                accepts a connection and then says nothing (a proxy before a server that hangs) is not waited
+                for longer.
             raw: values are read as the text that the server sends, or as bytes, and not as Python's types.
 
         Raises:
@@ -115,14 +117,15 @@ class Server:
         arguments = self.arguments()
         if raw:
             arguments["conv"] = {kind: how for kind, how in conversions.items() if not isinstance(kind, int)}
+        patience = max(min(CONNECT_SECONDS, seconds), _SHORTEST_SECONDS)
         try:
             connection = pymysql.connect(
                 **arguments,
                 database=schema,
                 autocommit=True,
-                connect_timeout=max(1, round(min(CONNECT_SECONDS, seconds))),
-                read_timeout=seconds,
-                write_timeout=seconds,
+                connect_timeout=max(1, round(patience)),
+                read_timeout=patience,
+                write_timeout=patience,
             )
         except (pymysql.MySQLError, OSError) as error:
             raise DatabaseError(f"{self} could not be connected to: {_text(error)}", _code(error)) from error
@@ -133,6 +136,7 @@ class Server:
         except DatabaseError:
             session.close()
             raise
+        session.allow(seconds)
         return session
 
 

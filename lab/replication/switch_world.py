@@ -64,7 +64,7 @@ class SwitchWorld:
         options = ("--sync-binlog=1", "--innodb-flush-log-at-trx-commit=1", *options)
         self.source = MariaDb("source", 1, folder / "source", authority, options)
         self.target = MariaDb("target", 2, folder / "target", authority, options)
-        self.gate_port, self._runtime_port = free_port(), free_port()
+        self.gate_port, self.runtime_port = free_port(), free_port()
         self.gate_folder = folder / "gate"
         self._runs = 0
         self._dms: dict[Side, DmsReplication] = {}
@@ -125,7 +125,7 @@ class SwitchWorld:
 
     def gates(self) -> Gates:
         """A connection to the gate."""
-        return Gates([GateInstance.at(LOOPBACK, self._runtime_port, folder=str(self.gate_folder))])
+        return Gates([GateInstance.at(LOOPBACK, self.runtime_port, folder=str(self.gate_folder))])
 
     def end(self, side: Side) -> DatabaseEnd:
         """One of the databases, for a switch."""
@@ -224,7 +224,7 @@ class SwitchWorld:
             [route],
             folder=folder,
             address=LOOPBACK,
-            runtime_port=self._runtime_port,
+            runtime_port=self.runtime_port,
             ready_port=free_port(),
             dns=False,
         )

@@ -72,7 +72,11 @@ def table_of(seeds: int, first: int) -> Mapping[str, Parts]:
         "stale configuration": Parts(
             (), (tests("real databases", "tests/replication/test_stale_configuration.py"),)
         ),
-        "partition": Parts((simulated.partitions,)),
+        "partition": Parts(
+            (simulated.partitions,),
+            (tests("a switch whose networks are cut, real databases and gate",
+                   "tests/replication/test_partition.py", environment={"EVERY_PARTITION": "1"}),),
+        ),
         "disk": Parts(
             (simulated.disk_faults,),
             (measured("a real runner, libc fails", "tests.faults.disk_writes", 4),
