@@ -11,6 +11,7 @@
  *   -DNO_DRAIN   nobody waits until the new database has everything
  *   -DNO_EPOCH   a runner whose lease is another's goes on
  *   -DNO_DEMOTE  what was promoted is not taken back before the old database serves again
+ *   -DNO_GIVING_BACK  it is not written down that what was promoted took no write
  */
 
 #define SOURCE 0
@@ -26,7 +27,7 @@
 #define REQUESTS 2
 #endif
 
-mtype = { nothing, parking, fencing, fenced, promoting, letting_through, done, given_up };
+mtype = { nothing, parking, fencing, fenced, promoting, giving_back, letting_through, done, given_up };
 
 /* The databases: side 1 - d is the other one. */
 bool admits[2];      /* takes the services' writes */
@@ -42,7 +43,7 @@ byte in_flight;
 /* The record of the switch, durable. */
 mtype stage = nothing;
 bit old_side;        /* which database it leaves */
-byte stood;          /* what the new one had taken when its promotion was begun */
+byte stood;          /* where the new one stood when its promotion was begun */
 
 /* The lease. */
 byte holder;         /* 0: nobody */
@@ -77,20 +78,34 @@ bool ready, requests_over;
 #define NOTE(what) \
 	atomic { if :: MINE -> stage = what :: else -> goto stale fi }
 
+/* Where a database stands: what it applied moves it on as what it took by itself. */
+#define POSITION(d) (written[d] + has[d])
+
 /* Gives up and goes back, as `give_up` does; there is only the way ahead where the new one was written to. */
 #define GIVE_UP \
 	if \
 	:: stage == promoting -> \
 		DEMOTE; \
 		if \
-		:: written[new] != stood -> goto ahead \
-		:: else -> DO(follows[new] = true) \
-		fi \
+		:: POSITION(new) != stood -> goto ahead \
+		:: else -> GIVING_BACK \
+		fi; \
+		DO(follows[new] = true) \
+	:: stage == giving_back -> \
+		DEMOTE; \
+		DO(follows[new] = true) \
 	:: else \
 	fi; \
 	DO(admits[old] = true); \
 	DO(atomic { side = old; closed = false }); \
 	NOTE(given_up)
+
+/* Once it follows again, where it stands says no more whether it was written to. */
+#ifdef NO_GIVING_BACK
+#define GIVING_BACK skip
+#else
+#define GIVING_BACK NOTE(giving_back)
+#endif
 
 #ifdef NO_DEMOTE
 #define DEMOTE skip
@@ -154,7 +169,7 @@ proctype runner(byte id)
 	:: DRAINED
 	:: GIVE_UP; goto leave
 	fi;
-	atomic { if :: MINE -> stage = promoting; stood = written[new] :: else -> goto stale fi };
+	atomic { if :: MINE -> stage = promoting; stood = POSITION(new) :: else -> goto stale fi };
 	DO(follows[new] = false);
 	DO(admits[new] = true);
 	if

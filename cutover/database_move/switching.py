@@ -187,7 +187,7 @@ class Switching:
         if record is None or record["stage"] in ("done", "given up"):
             return str(record["stage"]) if record else "nothing"
         with self._way("target" if going_back else "source", rights) as way:
-            ended = recover(path, way)
+            ended = recover(path, way, self.ensure)
         if going_back and ended == "done":
             self._follow_again()
         return ended

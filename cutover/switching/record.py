@@ -10,7 +10,17 @@ from typing import Any, Literal
 
 from cutover.errors import StepError
 
-Stage = Literal["arming", "parking", "fencing", "fenced", "promoting", "letting through", "done", "given up"]
+Stage = Literal[
+    "arming",
+    "parking",
+    "fencing",
+    "fenced",
+    "promoting",
+    "giving back",
+    "letting through",
+    "done",
+    "given up",
+]
 COMMITTED: tuple[Stage, ...] = ("letting through", "done")
 """From here on requests may have reached the new database: there is only the way ahead."""
 
@@ -28,7 +38,7 @@ class SwitchRecord:
             StepError: it cannot be opened.
         """
         self._path = path
-        self._ensure = ensure
+        self.ensure = ensure
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             whole = path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
@@ -41,7 +51,7 @@ class SwitchRecord:
 
     def note(self, stage: Stage, **facts: Any) -> None:
         """Writes a line. Raises StepError, LeaseError: the stage must not be begun then."""
-        self._ensure()
+        self.ensure()
         line = json.dumps({"stage": stage, **facts}, separators=(",", ":")).encode() + b"\n"
         if self._failed:
             raise StepError(f"the record of the switch {self._path} takes no more lines: {self._failed}")

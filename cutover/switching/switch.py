@@ -263,7 +263,7 @@ class Switch:
 
     def _give_up(self, reason: StepError) -> None:
         """Back to the old state, whatever of the new one was reached."""
-        give_up(self._way, reason, stood=self._stood)
+        give_up(self._way, reason, self._record, stood=self._stood)
         try:
             self._record.note("given up", reason=str(reason))
         except StepError as error:
@@ -283,17 +283,20 @@ class Switch:
         return Parts(position=self._position, **self._took)
 
 
-def give_up(way: Way, reason: Exception, *, stood: str | None) -> None:
+def give_up(way: Way, reason: Exception, record: SwitchRecord, *, stood: str | None) -> None:
     """Goes back to the old database: no request has reached the new one.
 
     In this order: where its promotion was begun, the new database refuses writes again before the old one
-    takes any. Else it has refused them all along, and is not asked: it may be what does not answer.
+    takes any. Else it has refused them all along, and is not asked: it may be what does not answer. Once it
+    follows the old one again, nobody can tell from where it stands whether it was written to: so that was
+    found out is written down before.
 
     Args:
         stood: where the new database stood when its promotion was begun; None where it was not, empty where
             that is not known.
 
     Raises:
+        LeaseError: the lease was lost: what is left is the next runner's.
         _TakenError: somebody who passes no gate has written to the new database meanwhile. It refuses writes
             by now, and nothing else was changed.
         StepError: a part of it failed; the text says what is left to do by hand. The gate stays closed then.
@@ -314,6 +317,7 @@ def give_up(way: Way, reason: Exception, *, stood: str | None) -> None:
     renew()
     demoted: tuple[tuple[str, Callable[[], object]], ...] = (
         (f"let {new.server} refuse writes", demote),
+        ("write down that it took none", lambda: record.note("giving back")),
         (f"let {new.server} follow again", way.drain.resume),
     )
     steps: tuple[tuple[str, Callable[[], object]], ...] = (
@@ -323,6 +327,7 @@ def give_up(way: Way, reason: Exception, *, stood: str | None) -> None:
         (f"let requests through to the {old.side}", lambda: way.gates.let_through(old.side)),
     )
     for index, (_, do) in enumerate(steps):
+        record.ensure()
         try:
             _persist(do, renew)
         except _TakenError:
@@ -356,25 +361,31 @@ def _unlogged(end: DatabaseEnd) -> bool:
     return True
 
 
-def recover(path: Path, way: Way) -> str:
+def recover(path: Path, way: Way, ensure: Callable[[], None] = lambda: None) -> str:
     """Ends what a killed switch left behind: ahead if the new database may have taken writes, else back.
+
+    Args:
+        path: the switch's record.
+        way: the one that the switch took.
+        ensure: see SwitchRecord.
 
     Returns:
         `done`, `given up`, or `nothing` where no switch was begun.
 
     Raises:
+        LeaseError: the lease was lost meanwhile.
         StepError: it could not be ended.
     """
     last = SwitchRecord.last(path)
     if last is None or last["stage"] in ("done", "given up"):
         return "nothing" if last is None else str(last["stage"])
-    record = SwitchRecord(path)
+    record = SwitchRecord(path, ensure)
     try:
         ahead = last["stage"] in COMMITTED
         if not ahead and last["stage"] != "arming":
             reason = StepError(f"killed while {last['stage']}")
             try:
-                give_up(way, reason, stood=_stood(last))
+                give_up(way, reason, record, stood=_stood(last))
             except _TakenError:
                 ahead = True
                 record.note("letting through", position=last.get("position"))
@@ -391,5 +402,10 @@ def recover(path: Path, way: Way) -> str:
 
 
 def _stood(last: Mapping[str, Any]) -> str | None:
-    """Where the new database stood when its promotion was begun; None where it was not."""
-    return str(last.get("stood", "")) if last["stage"] == "promoting" else None
+    """See give_up; empty too where it was found out before that nobody had written to it."""
+    match last["stage"]:
+        case "promoting":
+            return str(last.get("stood", ""))
+        case "giving back":
+            return ""
+    return None

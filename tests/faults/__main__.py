@@ -119,7 +119,7 @@ def check_model(controls: list[Row]) -> dict[str, object]:
         begun = time.monotonic()
         part.count("" if model.check((without,)).errors else f"{without}: nothing was noticed")
         part.seconds = time.monotonic() - begun
-        removed = without.removeprefix("NO_").lower()
+        removed = without.removeprefix("NO_").replace("_", " ").lower()
         controls.append(printed(Row(f"without the {removed}", [part])))
     return {"states": found.states, "errors": found.errors, "seconds": round(found.seconds, 1)}
 

@@ -16,6 +16,7 @@ WITHOUT = {
     "NO_DRAIN": "nobody waits until the new database has everything",
     "NO_EPOCH": "a runner whose lease is another's goes on",
     "NO_DEMOTE": "what was promoted is not taken back before the old database serves again",
+    "NO_GIVING_BACK": "it is not written down that what was promoted took no write",
 }
 """What may be taken away from it: it has to fail then."""
 SMALL = ("CRASHES=1", "LAPSES=1", "REQUESTS=1")

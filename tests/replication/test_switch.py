@@ -174,10 +174,6 @@ def test_a_target_that_hangs_is_not_waited_for(world: SwitchWorld) -> None:
 
 
 def test_a_target_that_stays_read_only_gives_the_traffic_back(world: SwitchWorld) -> None:
-    class Stays(ReadOnlyFence):
-        def admit_writes(self, session: Session) -> None:
-            """The server says yes and does nothing, as a parameter group that was not applied."""
-
     clients = Watched(world)
     with world.gates() as gates:
         way = world.way(gates, "source")
@@ -266,6 +262,55 @@ def test_a_runner_that_is_killed_leaves_nothing_that_the_next_cannot_end(
 
     assert outcome == again == ("done" if ahead else "given up")
     assert [(state.closed, state.side) for state in states] == [(False, "target" if ahead else "source")]
+    assert unharmed(found), found
+
+
+class Stays(ReadOnlyFence):
+    """Of a server that says yes and does nothing, as one whose parameter group was not applied."""
+
+    def admit_writes(self, session: Session) -> None:
+        """See Fence."""
+
+
+def dies_giving_up(world: SwitchWorld) -> None:
+    """Everything is as before, and that it is so is not written down any more."""
+
+    class Dies(SwitchRecord):
+        def note(self, stage: Stage, **facts: object) -> None:
+            if stage == "given up":
+                os._exit(9)
+            super().note(stage, **facts)
+
+    with world.gates() as gates:
+        way = world.way(gates, "source")
+        way.new.fence = Stays(way.new.server, way.new.fence.schemas, way.new.fence.exempt)
+        with Switch(way, LIMITS, Dies(world.record)) as prepared:
+            prepared.arm()
+            prepared.run()
+    os._exit(0)
+
+
+def test_a_runner_that_is_killed_once_it_has_given_up_has_given_up(world: SwitchWorld) -> None:
+    """The target follows by then: that it is further on says nothing of who wrote to it."""
+    clients = Watched(world)
+    child = multiprocessing.get_context("fork").Process(target=dies_giving_up, args=(world,))
+    child.start()
+    child.join(CAUGHT_UP_SECONDS)
+    assert child.exitcode == 9
+    time.sleep(SETTLE_SECONDS)
+
+    with world.gates() as gates:
+        way = world.way(gates, "source")
+        try:
+            outcome = recover(world.record, way)
+        finally:
+            way.close()
+    with world.target.session(None) as session:
+        refuses = session.value("SELECT @@GLOBAL.read_only")
+    found = clients.fate("source")
+
+    assert outcome == "given up"
+    assert refuses
     assert unharmed(found), found
 
 
