@@ -62,7 +62,8 @@ def tests(
                 part.not_run = f"the tests took longer than {_SECONDS:g} s"
                 return part
             if not report.exists():
-                part.not_run = f"pytest ended with {done.returncode} and wrote no report: {done.stdout[-500:]}{done.stderr[-500:]}"
+                said = f"{done.stdout[-500:]}{done.stderr[-500:]}"
+                part.not_run = f"pytest ended with {done.returncode} and wrote no report: {said}"
                 return part
             count(part, report)
         part.seconds = time.monotonic() - begun
