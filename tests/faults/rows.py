@@ -38,7 +38,7 @@ def table_of(seeds: int, first: int) -> Mapping[str, Parts]:
         "API faults": Parts(
             (simulated.api_faults,),
             (
-                measured("real Kubernetes APIs behind a proxy", "tests.faults.kubernetes_calls", 2,
+                measured("real Kubernetes APIs behind a proxy", "tests.faults.kubernetes_calls",
                          in_lab=True),
                 measured("DynamoDB (moto) behind a proxy", "tests.faults.table_calls", 6),
             ),

@@ -344,6 +344,35 @@ def test_a_runner_whose_lease_is_lost_begins_nothing_more(world: SwitchWorld, st
     assert unharmed(found), found
 
 
+def test_a_runner_whose_lease_is_lost_gives_nothing_back(world: SwitchWorld) -> None:
+    """The next runner may be at the switch already: it is that one's to end it."""
+    clients = Watched(world)
+    lost: list[str] = []
+
+    def differs(_seconds: float) -> None:
+        lost.append("while the rows were compared")
+        raise StepError("one row differs")
+
+    def ensure() -> None:
+        if lost:
+            raise LeaseError("the lease was lost")
+
+    with world.gates() as gates:
+        way = world.way(gates, "source")
+        with Switch(way, LIMITS, SwitchRecord(world.record, ensure), compare=differs) as prepared:
+            prepared.arm()
+            with pytest.raises(LeaseError):
+                prepared.run()
+        assert {state.closed for state in gates.states()} == {True}, "nobody was let through"
+        way = world.way(gates, "source")
+        with pytest.raises(LeaseError):
+            recover(world.record, way, ensure)
+        assert recover(world.record, way) == "given up"
+        way.close()
+    found = clients.fate("source")
+    assert unharmed(found), found
+
+
 def test_a_torn_last_line_of_the_record_was_not_begun(tmp_path: Path) -> None:
     path = tmp_path / "switch.jsonl"
     record = SwitchRecord(path)
