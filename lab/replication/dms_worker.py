@@ -213,7 +213,8 @@ class Worker:
 
     def _follow(self, target: Any, start: str) -> None:
         """Applies changes in their order, each once it was read `lag` seconds ago."""
-        arrived: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
+        # a SimpleQueue waits for ever where a signal comes in the moment in which its time is over
+        arrived: queue.Queue[Arrival] = queue.Queue()
         reader = threading.Thread(target=self._read, args=(start, arrived), daemon=True)
         reader.start()
         try:
@@ -236,7 +237,7 @@ class Worker:
             self.stop.set()
             reader.join(_READ_SECONDS)
 
-    def _read(self, start: str, arrived: queue.SimpleQueue[Arrival]) -> None:
+    def _read(self, start: str, arrived: queue.Queue[Arrival]) -> None:
         """Reads the source's binlog without waiting for what is applied."""
         file, _, offset = start.rpartition(":")
         stream = BinLogStreamReader(
