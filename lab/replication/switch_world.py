@@ -182,6 +182,16 @@ class SwitchWorld:
         """The file in which switches note what they do."""
         return self.folder / "switch.jsonl"
 
+    def as_before(self) -> None:
+        """The source serves, both directions replicate, and nothing is on record."""
+        self.record.unlink(missing_ok=True)
+        for database, read_only in ((self.target, 1), (self.source, 0)):
+            with database.session(None) as session:
+                session.execute("START SLAVE")
+                session.execute(f"SET GLOBAL read_only = {read_only}")
+        with self.gates() as gates:
+            gates.let_through("source")
+
     def clients(self, rate: float, share: float) -> Clients:
         """Clients that begin to send requests through the gate."""
         self._runs += 1

@@ -102,16 +102,8 @@ def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wired]:
 
 @pytest.fixture
 def as_before(wired: Wired) -> Iterator[None]:
-    """The source serves, both directions replicate, and nothing is on record."""
     yield
-    world = wired.world
-    world.record.unlink(missing_ok=True)
-    for database, read_only in ((world.target, 1), (world.source, 0)):
-        with database.session(None) as session:
-            session.execute("START SLAVE")
-            session.execute(f"SET GLOBAL read_only = {read_only}")
-    with world.gates() as gates:
-        gates.let_through("source")
+    wired.world.as_before()
 
 
 class CutsAt(SwitchRecord):

@@ -36,16 +36,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwitchWorld]:
 
 @pytest.fixture(autouse=True)
 def as_before(world: SwitchWorld) -> Iterator[None]:
-    """The source serves, both directions replicate, and nothing is on record."""
-    world.record.unlink(missing_ok=True)
     yield
-    world.record.unlink(missing_ok=True)
-    for database, read_only in ((world.target, 1), (world.source, 0)):
-        with database.session(None) as session:
-            session.execute("START SLAVE")
-            session.execute(f"SET GLOBAL read_only = {read_only}")
-    with world.gates() as gates:
-        gates.let_through("source")
+    world.as_before()
 
 
 class Watched:
