@@ -61,6 +61,7 @@ class Runner:
         self._beside: tuple[tuple[Companion, str], Callable[[], None]] | None = None
         """What is kept going beside the steps, and how it is ended."""
         self._landed = context.clock.monotonic() + LANDS_SECONDS
+        """When all that a runner before this one had sent has landed."""
         self._left_over = False
         """Whether the step at work was ended in the middle before, and nobody has cleared up since."""
 
