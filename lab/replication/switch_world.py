@@ -10,8 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,9 +19,9 @@ from typing import Self
 from components.traffic_gate import GateRoute, haproxy_configuration, park_script, state_map
 from cutover.fence import Exempt, ReadOnlyFence
 from cutover.gate import GateInstance, Gates
-from cutover.mysql import binlog_position
+from cutover.mysql import Server, binlog_position
 from cutover.replication import DmsReplication, NativeReplication, ReplicationUser
-from cutover.switching import DatabaseEnd, DmsDrain, Limits, NativeDrain, Switch, SwitchRecord, Way
+from cutover.switching import DatabaseEnd, DmsDrain, Limits, NativeDrain, Switch, SwitchRecord, Way, recover
 from cutover.switching.end import Side
 from lab.kubernetes.certificates import Authority
 from lab.replication.mariadb import LOOPBACK, PASSWORD, SCHEMA, MariaDb, free_port
@@ -65,6 +65,8 @@ class SwitchWorld:
         self.source = MariaDb("source", 1, folder / "source", authority, options)
         self.target = MariaDb("target", 2, folder / "target", authority, options)
         self.gate_port, self.runtime_port = free_port(), free_port()
+        self.via: dict[str, int] = {}
+        """By which ports whoever switches reaches `source`, `target` and `gate`, where not by their own."""
         self.gate_folder = folder / "gate"
         self._runs = 0
         self._dms: dict[Side, DmsReplication] = {}
@@ -125,17 +127,22 @@ class SwitchWorld:
 
     def gates(self) -> Gates:
         """A connection to the gate."""
-        return Gates([GateInstance.at(LOOPBACK, self.runtime_port, folder=str(self.gate_folder))])
+        port = self.via.get("gate", self.runtime_port)
+        return Gates([GateInstance.at(LOOPBACK, port, folder=str(self.gate_folder))])
 
     def end(self, side: Side) -> DatabaseEnd:
         """One of the databases, for a switch."""
-        server = (self.source if side == "source" else self.target).server()
+        server = self._server(side)
         return DatabaseEnd(side, server, ReadOnlyFence(server, (SCHEMA,), Exempt(("replica",))), POSITION)
+
+    def _server(self, side: Side) -> Server:
+        database = self.source if side == "source" else self.target
+        return replace(database.server(), port=self.via.get(side, database.port))
 
     def way(self, gates: Gates, old: Side) -> Way:
         """From one database to the other."""
         new: Side = "target" if old == "source" else "source"
-        replica = (self.target if new == "target" else self.source).server()
+        replica = self._server(new)
         drain: NativeDrain | DmsDrain = NativeDrain(replica)
         if self._dms:
             drain = DmsDrain(self._dms[old], self.end(old).server, replica)
@@ -181,6 +188,11 @@ class SwitchWorld:
     def record(self) -> Path:
         """The file in which switches note what they do."""
         return self.folder / "switch.jsonl"
+
+    def recover(self) -> str:
+        """Ends what a switch away from the source has left, as its next runner does; see `recover`."""
+        with self.gates() as gates, closing(self.way(gates, "source")) as way:
+            return recover(self.record, way)
 
     def as_before(self) -> None:
         """The source serves, both directions replicate, and nothing is on record."""

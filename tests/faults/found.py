@@ -11,7 +11,15 @@ SEED = 4
 """A world in which somebody writes beside the gate."""
 
 
-def at(goals: tuple[Goal, ...], kind: str, call: str, *, seconds: float = 0.0, nth: int = 0) -> Schedule:
+def at(
+    goals: tuple[Goal, ...],
+    kind: str,
+    call: str,
+    *,
+    seconds: float = 0.0,
+    nth: int = 0,
+    plan: str = "boss-corestone",
+) -> Schedule:
     """A schedule with one fault, at a call as `step: dependency: name`; `nth`: which of several.
 
     Raises:
@@ -20,14 +28,14 @@ def at(goals: tuple[Goal, ...], kind: str, call: str, *, seconds: float = 0.0, n
     step, dependency, name = call.split(": ")
     found = [
         number
-        for number, at_step, made in calls_of("boss-corestone", goals, SEED)
+        for number, at_step, made in calls_of(plan, goals, SEED)
         if (at_step, made.dependency, made.name) == (step, dependency, name)
     ]
     if len(found) <= nth:
         there = sorted(
             {
                 f"{made.dependency}: {made.name}"
-                for _, at_step, made in calls_of("boss-corestone", goals, SEED)
+                for _, at_step, made in calls_of(plan, goals, SEED)
                 if at_step == step
             }
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cutover.history import BACK, FORWARD
-from tests.faults.found import SEED, at
-from tests.faults.simulated_rows import BACK_AGAIN, calls_of, check_schedule
-from tests.faults.simulation.outside import Fault
+from tests.faults.found import at
+from tests.faults.simulated_rows import BACK_AGAIN, check_schedule
 from tests.faults.simulation.plans import case
-from tests.faults.simulation.run import THERE, Schedule, run
+from tests.faults.simulation.run import THERE, run
 from tests.faults.simulation.simulated import Goal
 
 THERE_AGAIN = Goal(FORWARD, "switch-database"), Goal(BACK, "arm"), Goal(FORWARD, None)
@@ -68,12 +69,8 @@ def test_what_was_found_stays_mended(goals: tuple[Goal, ...], kind: str, call: s
 
 def test_what_a_killed_runner_had_sent_does_not_overtake_the_rollback() -> None:
     """It lands when an undo that looked at once would have found nothing to take back."""
-    sent = next(
-        number
-        for number, step, call in calls_of("rhoam")
-        if (step, call.dependency, call.name) == ("scale-down-source", "source cluster", "merge_patch")
-    )
-    killed = (Fault("killed, lands later", sent, 0.9),)
-    schedule = Schedule(SEED, (Goal(FORWARD, None),), killed, back_after_kill=True)
+    call = "scale-down-source: source cluster: merge_patch"
+    killed = at(THERE, "killed, lands later", call, seconds=0.9, plan="rhoam")
+    schedule = replace(killed, back_after_kill=True)
     assert run(case("rhoam"), schedule).happened
     assert check_schedule("rhoam", schedule) == ""

@@ -6,30 +6,18 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from cutover.errors import StepError
-from cutover.fence import Exempt, ReadOnlyFence
-from cutover.gate import GateInstance, Gates
 from cutover.mysql import DatabaseError
-from cutover.switching import (
-    DatabaseEnd,
-    GivenUpError,
-    Limits,
-    NativeDrain,
-    Switch,
-    SwitchRecord,
-    Way,
-    recover,
-)
+from cutover.switching import GivenUpError, Limits, Switch
 from cutover.switching.end import Side
 from cutover.switching.record import Stage
 from lab.bench_switch import fate
-from lab.replication.mariadb import LOOPBACK, SCHEMA, MariaDb
-from lab.replication.switch_world import POSITION, SwitchWorld
+from lab.replication.switch_world import SwitchWorld
+from tests.replication.records import ActsAt
 from tests.replication.wire import How, Wire
 
 RATE, SHARE = 100.0, 0.5
@@ -61,78 +49,54 @@ def cases() -> list[tuple[str, Stage | None, How]]:
     return [(*moment, KINDS[number % len(KINDS)]) for number, moment in enumerate(MOMENTS)]
 
 
-@dataclass(frozen=True)
-class Wired:
-    """A world in which whoever switches reaches everything by a wire."""
-
-    world: SwitchWorld
-    wires: Mapping[str, Wire]
-
-    def gates(self) -> Gates:
-        return Gates([GateInstance.at(LOOPBACK, self.wires["gate"].port, folder=str(self.world.gate_folder))])
-
-    def way(self, gates: Gates) -> Way:
-        """From the source to the target."""
-        source, target = (self._end(side, getattr(self.world, side)) for side in ("source", "target"))
-        return Way(gates, source, target, NativeDrain(target.server))
-
-    def _end(self, side: Side, database: MariaDb) -> DatabaseEnd:
-        server = replace(database.server(), port=self.wires[side].port)
-        return DatabaseEnd(side, server, ReadOnlyFence(server, (SCHEMA,), Exempt(("replica",))), POSITION)
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwitchWorld]:
+    with SwitchWorld(tmp_path_factory.mktemp("partition")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
-def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wired]:
-    with SwitchWorld(tmp_path_factory.mktemp("partition")) as world, ExitStack() as stack:
-        ports = {
-            "source": world.source.port,
-            "target": world.target.port,
-            "gate": world.runtime_port,
-            "replication": world.source.port,
-        }
-        wires = {name: stack.enter_context(Wire(port)) for name, port in ports.items()}
+def wires(world: SwitchWorld) -> Iterator[Mapping[str, Wire]]:
+    """By which whoever switches reaches everything, and the target its origin."""
+    ports = {
+        "source": world.source.port,
+        "target": world.target.port,
+        "gate": world.runtime_port,
+        "replication": world.source.port,
+    }
+    with ExitStack() as stack:
+        found = {name: stack.enter_context(Wire(port)) for name, port in ports.items()}
         with world.target.session(None) as session:
             session.execute("STOP SLAVE")
             session.execute(
-                "CHANGE MASTER TO MASTER_PORT = %s, MASTER_CONNECT_RETRY = 1", (wires["replication"].port,)
+                "CHANGE MASTER TO MASTER_PORT = %s, MASTER_CONNECT_RETRY = 1", (found["replication"].port,)
             )
             session.execute("START SLAVE")
-        yield Wired(world, wires)
+        world.via = {name: found[name].port for name in ("source", "target", "gate")}
+        yield found
 
 
 @pytest.fixture
-def as_before(wired: Wired) -> Iterator[None]:
+def as_before(world: SwitchWorld) -> Iterator[None]:
     yield
-    wired.world.as_before()
-
-
-class CutsAt(SwitchRecord):
-    """A record that cuts a wire right after a stage was noted."""
-
-    def __init__(self, path: Path, stage: Stage | None, wire: Wire, how: How) -> None:
-        super().__init__(path)
-        self._stage, self._wire, self._how = stage, wire, how
-
-    def note(self, stage: Stage, **facts: object) -> None:
-        super().note(stage, **facts)
-        if stage == self._stage:
-            self._wire.cut(self._how)
+    world.as_before()
 
 
 @pytest.mark.usefixtures("as_before")
 @pytest.mark.parametrize(("what", "stage", "how"), cases())
-def test_a_network_that_is_cut(wired: Wired, what: str, stage: Stage | None, how: How) -> None:
+def test_a_network_that_is_cut(
+    world: SwitchWorld, wires: Mapping[str, Wire], what: str, stage: Stage | None, how: How
+) -> None:
     """The switch ends in bounded time; once the network is back, whoever comes next ends what is left."""
-    world, wire = wired.world, wired.wires[what]
+    wire = wires[what]
     clients = world.clients(RATE, SHARE)
     time.sleep(SETTLE_SECONDS)
     begun = time.monotonic()
-    with ExitStack() as stack:
-        gates = stack.enter_context(wired.gates())
+    with world.gates() as gates:
         if stage is None:
             wire.cut(how)
-        record = CutsAt(world.record, stage, wire, how)
-        with Switch(wired.way(gates), LIMITS, record) as prepared, pytest.raises(StepError) as told:
+        record = ActsAt(world.record, stage, lambda: wire.cut(how))
+        with Switch(world.way(gates, "source"), LIMITS, record) as prepared, pytest.raises(StepError) as told:
             prepared.arm()
             prepared.run()
         took = time.monotonic() - begun
@@ -140,12 +104,8 @@ def test_a_network_that_is_cut(wired: Wired, what: str, stage: Stage | None, how
     assert took < BOUND_SECONDS
     time.sleep(SETTLE_SECONDS)  # what was on its way lands
 
-    with wired.gates() as gates:
-        way = wired.way(gates)
-        try:
-            ended = recover(world.record, way)
-        finally:
-            way.close()
+    ended = world.recover()
+    with world.gates() as gates:
         states = gates.states()
     serves: Side = "target" if ended == "done" else "source"
     time.sleep(SETTLE_SECONDS)
@@ -165,16 +125,16 @@ def test_a_network_that_is_cut(wired: Wired, what: str, stage: Stage | None, how
 
 
 def test_who_accepts_a_connection_and_says_nothing_is_not_waited_for(
-    wired: Wired, monkeypatch: pytest.MonkeyPatch
+    world: SwitchWorld, wires: Mapping[str, Wire], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a proxy does before a server that hangs: the limit of a statement is not that of signing in."""
     monkeypatch.setattr("cutover.mysql.server.CONNECT_SECONDS", 0.3)
-    wire = wired.wires["source"]
+    wire = wires["source"]
     wire.cut("silent")
     begun = time.monotonic()
     try:
         with pytest.raises(DatabaseError, match="could not be connected to"):
-            replace(wired.world.source.server(), port=wire.port).connect(seconds=BOUND_SECONDS)
+            replace(world.source.server(), port=wire.port).connect(seconds=BOUND_SECONDS)
     finally:
         wire.mend()
     assert time.monotonic() - begun < BOUND_SECONDS / 2

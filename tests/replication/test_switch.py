@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cutover.switching.record import Stage
 from lab.bench_switch import fate
 from lab.replication.mariadb import PASSWORD
 from lab.replication.switch_world import LIMITS, Request, SwitchWorld
+from tests.replication.records import ActsAt
 
 RATE, SHARE = 150.0, 0.5
 SETTLE_SECONDS = 0.7
@@ -198,26 +200,25 @@ def test_a_writer_who_passes_the_fence_gives_the_traffic_back(world: SwitchWorld
     assert unharmed(found), found
 
 
-class DiesAt(SwitchRecord):
-    """A record whose process is killed right after a stage was noted."""
-
-    def __init__(self, path: Path, stage: Stage) -> None:
-        super().__init__(path)
-        self._stage = stage
-
-    def note(self, stage: Stage, **facts: object) -> None:
-        super().note(stage, **facts)
-        if stage == self._stage:
-            os._exit(9)
-
-
-def dies(world: SwitchWorld, stage: Stage) -> None:
+def dies(world: SwitchWorld, stage: Stage, before: bool, fence: type[ReadOnlyFence]) -> None:
     with world.gates() as gates:
-        prepared = world.switch(world.way(gates, "source"))
-        prepared._record = DiesAt(world.record, stage)
-        prepared.arm()
-        prepared.run()
+        way = world.way(gates, "source")
+        way.new.fence = fence(way.new.server, way.new.fence.schemas, way.new.fence.exempt)
+        record = ActsAt(world.record, stage, lambda: os._exit(9), before=before)
+        with Switch(way, LIMITS, record) as prepared:
+            prepared.arm()
+            prepared.run()
     os._exit(0)
+
+
+def killed(
+    world: SwitchWorld, stage: Stage, *, before: bool = False, fence: type[ReadOnlyFence] = ReadOnlyFence
+) -> None:
+    """A runner whose process is killed right after a stage was noted, or before; `fence`: the target's."""
+    child = multiprocessing.get_context("fork").Process(target=dies, args=(world, stage, before, fence))
+    child.start()
+    child.join(CAUGHT_UP_SECONDS)
+    assert child.exitcode == 9
 
 
 STAGES: tuple[Stage, ...] = (
@@ -236,19 +237,11 @@ def test_a_runner_that_is_killed_leaves_nothing_that_the_next_cannot_end(
     world: SwitchWorld, stage: Stage
 ) -> None:
     clients = Watched(world)
-    child = multiprocessing.get_context("fork").Process(target=dies, args=(world, stage))
-    child.start()
-    child.join(CAUGHT_UP_SECONDS)
-    assert child.exitcode == 9
+    killed(world, stage)
 
     ahead = stage in ("letting through", "done")
+    outcome, again = world.recover(), world.recover()
     with world.gates() as gates:
-        way = world.way(gates, "source")
-        try:
-            outcome = recover(world.record, way)
-            again = recover(world.record, way)
-        finally:
-            way.close()
         states = gates.states()
     found = clients.fate("target" if ahead else "source")
 
@@ -264,39 +257,13 @@ class Stays(ReadOnlyFence):
         """See Fence."""
 
 
-def dies_giving_up(world: SwitchWorld) -> None:
-    """Everything is as before, and that it is so is not written down any more."""
-
-    class Dies(SwitchRecord):
-        def note(self, stage: Stage, **facts: object) -> None:
-            if stage == "given up":
-                os._exit(9)
-            super().note(stage, **facts)
-
-    with world.gates() as gates:
-        way = world.way(gates, "source")
-        way.new.fence = Stays(way.new.server, way.new.fence.schemas, way.new.fence.exempt)
-        with Switch(way, LIMITS, Dies(world.record)) as prepared:
-            prepared.arm()
-            prepared.run()
-    os._exit(0)
-
-
 def test_a_runner_that_is_killed_once_it_has_given_up_has_given_up(world: SwitchWorld) -> None:
     """The target follows by then: that it is further on says nothing of who wrote to it."""
     clients = Watched(world)
-    child = multiprocessing.get_context("fork").Process(target=dies_giving_up, args=(world,))
-    child.start()
-    child.join(CAUGHT_UP_SECONDS)
-    assert child.exitcode == 9
+    killed(world, "given up", before=True, fence=Stays)
     time.sleep(SETTLE_SECONDS)
 
-    with world.gates() as gates:
-        way = world.way(gates, "source")
-        try:
-            outcome = recover(world.record, way)
-        finally:
-            way.close()
+    outcome = world.recover()
     with world.target.session(None) as session:
         refuses = session.value("SELECT @@GLOBAL.read_only")
     found = clients.fate("source")
@@ -329,9 +296,7 @@ def test_a_runner_whose_lease_is_lost_begins_nothing_more(world: SwitchWorld, st
                 prepared.run()
         assert asked[-1] == stage, "nothing came after it"
         assert {state.closed for state in gates.states()} == {True}, "nobody was let through"
-        way = world.way(gates, "source")
-        assert recover(world.record, way) == "given up"
-        way.close()
+    assert world.recover() == "given up"
     found = clients.fate("source")
     assert unharmed(found), found
 
@@ -356,11 +321,9 @@ def test_a_runner_whose_lease_is_lost_gives_nothing_back(world: SwitchWorld) -> 
             with pytest.raises(LeaseError):
                 prepared.run()
         assert {state.closed for state in gates.states()} == {True}, "nobody was let through"
-        way = world.way(gates, "source")
-        with pytest.raises(LeaseError):
+        with closing(world.way(gates, "source")) as way, pytest.raises(LeaseError):
             recover(world.record, way, ensure)
-        assert recover(world.record, way) == "given up"
-        way.close()
+    assert world.recover() == "given up"
     found = clients.fate("source")
     assert unharmed(found), found
 
